@@ -1,0 +1,3 @@
+module zr
+
+go 1.25

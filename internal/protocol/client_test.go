@@ -1,0 +1,133 @@
+package protocol
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// listen runs a server of one connection after another, and returns its address.
+func listen(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn)
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// replying returns a server that takes a line and writes reply.
+func replying(reply string) func(net.Conn) {
+	return func(conn net.Conn) {
+		bufio.NewReader(conn).ReadString('\n')
+		io.WriteString(conn, reply)
+	}
+}
+
+func TestDo(t *testing.T) {
+	t.Parallel()
+	received := make(chan string, 1)
+	addr := listen(t, func(conn net.Conn) {
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		received <- line
+		io.WriteString(conn, `{"ok":true,"port":9200,"services":[{"name":"kv","port":9200,"status":"running","pid":7}]}`+"\n")
+	})
+	reply, line, err := Do(t.Context(), addr, Request{Request: Start, Name: "kv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := <-received; got != `{"request":"start-service","name":"kv"}`+"\n" {
+		t.Errorf("sent %q", got)
+	}
+	if !reply.OK || reply.Port != 9200 || len(reply.Services) != 1 || reply.Services[0].PID != 7 {
+		t.Errorf("got %+v", reply)
+	}
+	if !strings.HasSuffix(string(line), "}]}\n") {
+		t.Errorf("the line did not come as it was: %q", line)
+	}
+}
+
+// A status of very many services must arrive whole.
+func TestDoBigReply(t *testing.T) {
+	t.Parallel()
+	services := make([]Service, 20000)
+	for i := range services {
+		services[i] = Service{Name: fmt.Sprintf("service-%d", i), Port: 1 + i, Status: "running"}
+	}
+	addr := listen(t, replying(string(EncodeLine(Reply{OK: true, Services: services}))))
+	reply, _, err := Do(t.Context(), addr, Request{Request: Status})
+	if err != nil || len(reply.Services) != len(services) {
+		t.Errorf("got %d services, %v", len(reply.Services), err)
+	}
+}
+
+func TestDoWithoutReply(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ about, reply, want string }{
+		{"closed at once", "", "the connection ended before a reply"},
+		{"half a reply", `{"ok":tr`, "the connection ended before a reply"},
+		{"no JSON", "220 mail ready\r\n", "cannot read the reply: "},
+		{"other JSON", "[1]\n", "cannot read the reply: "},
+		{"wrong type", `{"ok":1}` + "\n", "cannot read the reply: "},
+		{"endless", strings.Repeat("x", maxReply+1), "a reply of over 16 MiB"},
+	} {
+		t.Run(c.about, func(t *testing.T) {
+			t.Parallel()
+			_, line, err := Do(t.Context(), listen(t, replying(c.reply)), Request{Request: Ping})
+			if err == nil || !strings.HasPrefix(err.Error(), c.want) || line != nil {
+				t.Errorf("got %q, %v; want %q", line, err, c.want)
+			}
+		})
+	}
+}
+
+func TestDoTimeout(t *testing.T) {
+	t.Parallel()
+	for about, reply := range map[string]string{"silent": "", "half a line": `{"ok":true`} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			released := make(chan struct{})
+			addr := listen(t, func(conn net.Conn) {
+				replying(reply)(conn)
+				<-released
+			})
+			defer close(released)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			if _, _, err := Do(ctx, addr, Request{Request: Ping}); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestDoWithoutDaemon(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	_, _, err = Do(t.Context(), l.Addr().String(), Request{Request: Ping})
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "dial" {
+		t.Errorf("got %v", err)
+	}
+}

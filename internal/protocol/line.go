@@ -1,0 +1,73 @@
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// MaxLine is the longest request line, in bytes and without its newline: far
+// more than any request needs, and little enough to hold.
+const MaxLine = 64 << 10
+
+// A line longer than shortLine needs one of maxLong places. Requests are a
+// hundred bytes or two; without this, a few thousand clients with endless
+// lines would make the daemon hold MaxLine for each.
+const (
+	shortLine = 4 << 10
+	maxLong   = 64
+)
+
+var (
+	// ErrLineTooLong is a line over MaxLine.
+	ErrLineTooLong = errors.New("a line of over 64 KiB")
+	// ErrTooManyLong is a long line while maxLong others are being read.
+	ErrTooManyLong = errors.New("too many lines of over 4 KiB at once")
+)
+
+// A LineReader reads request lines in bounded memory, however many are read
+// at once. It is safe for concurrent use.
+type LineReader struct{ long chan struct{} }
+
+// NewLineReader returns a LineReader with all its places free.
+func NewLineReader() *LineReader {
+	return &LineReader{long: make(chan struct{}, maxLong)}
+}
+
+// ReadLine reads one line from r, which ends at a newline or at the end of the
+// input; the newline is not part of it. more tells whether r may hold input beyond the
+// line already. The error is ErrLineTooLong, ErrTooManyLong or r's own.
+func (l *LineReader) ReadLine(r io.Reader) (line []byte, more bool, err error) {
+	buf := make([]byte, 0, 256)
+	for {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if i := bytes.IndexByte(buf[len(buf)-n:], '\n'); i >= 0 {
+			end := len(buf) - n + i
+			return buf[:end], end+1 < len(buf) || len(buf) == cap(buf), nil
+		}
+		if len(buf) > MaxLine {
+			return nil, true, ErrLineTooLong
+		}
+		if err == io.EOF {
+			return buf, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if len(buf) < cap(buf) {
+			continue
+		}
+		if len(buf) == shortLine {
+			select {
+			case l.long <- struct{}{}:
+				defer func() { <-l.long }()
+			default:
+				return nil, true, ErrTooManyLong
+			}
+		}
+		bigger := make([]byte, len(buf), min(4*cap(buf), MaxLine+1))
+		copy(bigger, buf)
+		buf = bigger
+	}
+}

@@ -1,0 +1,22 @@
+package protocol
+
+import "runtime/debug"
+
+// Version is the version of the module as the build recorded it: a tag where it was
+// installed by one, else the commit, "(devel)" if neither is known.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(devel)"
+	}
+	version := info.Main.Version
+	if version != "" && version != "(devel)" {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "(devel)"
+}
