@@ -1,0 +1,234 @@
+package health
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// serve runs a service that treats each connection as behave says, and
+// returns its port. behave ends when the connection does, or at the latest with the
+// test.
+func serve(t *testing.T, behave func(net.Conn)) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				behave(conn)
+			}()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// answer reads the request and writes text.
+func answer(text string) func(net.Conn) {
+	return func(conn net.Conn) {
+		readRequest(conn)
+		io.WriteString(conn, text)
+	}
+}
+
+func readRequest(conn net.Conn) string {
+	var request strings.Builder
+	for lines := bufio.NewScanner(conn); lines.Scan() && lines.Text() != ""; {
+		request.WriteString(lines.Text() + "\n")
+	}
+	return request.String()
+}
+
+// hang holds the connection until the other side closes it.
+func hang(conn net.Conn) { io.Copy(io.Discard, conn) }
+
+func TestProbeAnswers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ about, answer, want string }{
+		{"200", "HTTP/1.0 200 OK\r\n\r\n", ""},
+		{"HTTP/1.1", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", ""},
+		{"no reason", "HTTP/1.1 200\r\n\r\n", ""},
+		{"bare newline", "HTTP/1.0 200 OK\n\n", ""},
+		{"status line without newline", "HTTP/1.0 200 OK", ""},
+		{"code without newline", "HTTP/1.0 200", ""},
+		{"other reason", "HTTP/1.0 200 Not Found\r\n\r\n", ""},
+		{"long body", "HTTP/1.0 200 OK\r\n\r\n" + strings.Repeat("x", 1<<20), ""},
+		{"404 Not 200", "HTTP/1.0 404 Not 200\r\n\r\n", "GET /health answered 404"},
+		{"404 and 200 in the body", "HTTP/1.0 404 Not Found\r\n\r\nHTTP/1.0 200 OK\r\n", "GET /health answered 404"},
+		{"500", "HTTP/1.1 500 Internal Server Error\r\n\r\n", "GET /health answered 500"},
+		{"204", "HTTP/1.1 204 No Content\r\n\r\n", "GET /health answered 204"},
+		{"redirect", "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "GET /health answered 302"},
+		{"100", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "GET /health answered 100"},
+		{"2000", "HTTP/1.0 2000 OK\r\n\r\n", "the answer to GET /health is not HTTP"},
+		{"20", "HTTP/1.0 20 OK\r\n\r\n", "the answer to GET /health is not HTTP"},
+		{"not HTTP", "220 mail ready\r\n", "the answer to GET /health is not HTTP"},
+		{"an empty line first", "\r\nHTTP/1.0 200 OK\r\n\r\n", "the answer to GET /health is not HTTP"},
+		{"a newline and no more", "\n", "the answer to GET /health is not HTTP"},
+		{"half a status line", "HTTP/1.0 20", "the answer to GET /health is not HTTP"},
+		{"a line without end", "HTTP/1.0 " + strings.Repeat("2", 8<<10), "the answer to GET /health is not HTTP"},
+		{"closed without an answer", "", "GET /health got no answer: the connection was closed"},
+	} {
+		t.Run(c.about, func(t *testing.T) {
+			t.Parallel()
+			want(t, Probe(t.Context(), serve(t, answer(c.answer)), "/health"), c.want)
+		})
+	}
+}
+
+func want(t *testing.T, err error, text string) {
+	t.Helper()
+	got := ""
+	if err != nil {
+		got = err.Error()
+	}
+	if got != text {
+		t.Errorf("got %q, want %q", got, text)
+	}
+}
+
+func TestProbeRequest(t *testing.T) {
+	t.Parallel()
+	request := make(chan string, 1)
+	port := serve(t, func(conn net.Conn) {
+		request <- readRequest(conn)
+		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n")
+	})
+	want(t, Probe(t.Context(), port, "/a?b=c"), "")
+	if got, w := <-request, fmt.Sprintf("GET /a?b=c HTTP/1.0\nHost: 127.0.0.1:%d\nConnection: close\n", port); got != w {
+		t.Errorf("got %q, want %q", got, w)
+	}
+}
+
+func TestProbeRefused(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	want(t, Probe(t.Context(), l.Addr().(*net.TCPAddr).Port, "/"), "connection refused")
+}
+
+func TestProbeReset(t *testing.T) {
+	t.Parallel()
+	reset := func(conn net.Conn) { conn.(*net.TCPConn).SetLinger(0) }
+	for about, behave := range map[string]func(net.Conn){
+		"at once":           reset,
+		"after the request": func(conn net.Conn) { readRequest(conn); reset(conn) },
+	} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			want(t, Probe(t.Context(), serve(t, behave), "/"), "GET / got no answer: the connection was reset")
+		})
+	}
+}
+
+// A service that answers and closes without reading the request resets the connection, and
+// has answered all the same.
+func TestProbeUnreadRequest(t *testing.T) {
+	t.Parallel()
+	port := serve(t, func(conn net.Conn) {
+		io.ReadFull(conn, make([]byte, 4))
+		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n")
+	})
+	want(t, Probe(t.Context(), port, "/"+strings.Repeat("x", 1000)), "")
+}
+
+// misbehaviours are those that only the deadline ends.
+var misbehaviours = map[string]func(net.Conn){
+	"hang": hang,
+	"trickle": func(conn net.Conn) {
+		for _, err := io.WriteString(conn, "HTTP/1.0 "); err == nil; _, err = io.WriteString(conn, "2") {
+			time.Sleep(10 * time.Millisecond)
+		}
+	},
+	"half a line": func(conn net.Conn) {
+		io.WriteString(conn, "HTTP/1.0 200")
+		hang(conn)
+	},
+}
+
+func TestProbeDeadline(t *testing.T) {
+	t.Parallel()
+	for about, behave := range misbehaviours {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			want(t, Probe(ctx, serve(t, behave), "/"), "no answer to GET / within 2 s")
+			if ctx.Err() == nil {
+				t.Error("it ended before the deadline")
+			}
+		})
+	}
+}
+
+// Without any help from its context a probe ends after Timeout: once, in real time.
+func TestProbeTimeout(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	want(t, Probe(context.Background(), serve(t, misbehaviours["trickle"]), "/"), "no answer to GET / within 2 s")
+	if took := time.Since(start); took < Timeout {
+		t.Errorf("it gave up after %v", took)
+	}
+}
+
+func TestProbeEndless(t *testing.T) {
+	t.Parallel()
+	flood := func(start string) func(net.Conn) {
+		return func(conn net.Conn) {
+			for _, err := io.WriteString(conn, start); err == nil; {
+				_, err = conn.Write(make([]byte, 64<<10))
+			}
+		}
+	}
+	want(t, Probe(t.Context(), serve(t, flood("")), "/"), "the answer to GET / is not HTTP")
+	want(t, Probe(t.Context(), serve(t, flood("HTTP/1.0 503 No\r\n")), "/"), "GET / answered 503")
+	want(t, Probe(t.Context(), serve(t, flood("HTTP/1.0 200 OK\r\n\r\n")), "/"), "")
+}
+
+func TestProbeCancelled(t *testing.T) {
+	t.Parallel()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Probe(cancelled, serve(t, answer("HTTP/1.0 200 OK\r\n\r\n")), "/"); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled before: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	port := serve(t, func(conn net.Conn) {
+		readRequest(conn)
+		cancel()
+		hang(conn)
+	})
+	if err := Probe(ctx, port, "/"); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled while it waits: got %v", err)
+	}
+}
+
+func TestExplainLocalShortage(t *testing.T) {
+	t.Parallel()
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		err := explain(&net.OpError{Op: "dial", Err: errno}, "/")
+		if !errors.Is(err, ErrLocal) || !errors.Is(err, errno) {
+			t.Errorf("%v: got %v", errno, err)
+		}
+	}
+	if err := explain(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "/"); errors.Is(err, ErrLocal) {
+		t.Errorf("a refusal is the service's: %v", err)
+	}
+}
