@@ -1,0 +1,95 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+func init() {
+	// descriptors notes those that were inherited: what the Go runtime has opened since is
+	// closed on exec.
+	roles["descriptors"] = func(args []string) int {
+		var open []string
+		for fd := range 256 {
+			flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+			if errno == 0 && flags&syscall.FD_CLOEXEC == 0 {
+				open = append(open, fmt.Sprint(fd))
+			}
+		}
+		note(args[0], strings.Join(open, " "))
+		return 0
+	}
+	roles["careless"] = careless
+	roles["daemon"] = daemon
+	roles["hundred"] = hundred
+}
+
+// careless hands on what a daemon should not get: ignored and blocked signals.
+func careless(args []string) int {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGTSTP, syscall.SIGPIPE, syscall.SIGUSR1)
+	runtime.LockOSThread()
+	blocked := uint64(1<<(syscall.SIGTERM-1) | 1<<(syscall.SIGUSR2-1))
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, 0, uintptr(unsafe.Pointer(&blocked)), 0, unsafe.Sizeof(blocked), 0, 0)
+	err := syscall.Exec(os.Args[0], append([]string{os.Args[0], rolePrefix + "daemon"}, args...), os.Environ())
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// daemon starts a program with its own standard output, says its number and
+// waits for it, and then for the end of its own standard input.
+func daemon(args []string) int {
+	p, err := NewStarter(os.Stdout, os.Stderr).Start(args[0], args[1:]...)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println("pid", p.Pid())
+	fmt.Println(wait(p))
+	os.Stdin.Read(make([]byte, 1))
+	return 0
+}
+
+// hundred holds a hundred processes, and counts what they cost.
+func hundred([]string) int {
+	const n = 100
+	s := NewStarter(nil, os.Stderr)
+	run := func(count int, meanwhile func()) {
+		var waits sync.WaitGroup
+		var all []*Process
+		for range count {
+			p, err := s.Start(os.Args[0], rolePrefix+"sleep", "")
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			all = append(all, p)
+			waits.Add(1)
+			p.OnExit(func(string) { waits.Done() })
+		}
+		meanwhile()
+		for _, p := range all {
+			p.Kill()
+		}
+		waits.Wait()
+	}
+	run(1, func() {}) // the runtime opens its poller
+	before := entries("/proc/self/fd")
+	run(n, func() {
+		time.Sleep(100 * time.Millisecond) // for all waits to be under way: a thread each, if they take one
+		fmt.Println("threads", entries("/proc/self/task"), "goroutines", runtime.NumGoroutine())
+	})
+	fmt.Println("descriptors", entries("/proc/self/fd")-before)
+	return 0
+}
+
+func entries(dir string) int {
+	list, _ := os.ReadDir(dir)
+	return len(list)
+}
