@@ -1,0 +1,115 @@
+package sockets
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Other processes are the test binary itself, run again: "hold" keeps what it inherited open
+// and says so, "dial ADDR" connects, and both end with their standard input.
+func TestMain(m *testing.M) {
+	if len(os.Args) < 2 || os.Args[1] != "hold" && os.Args[1] != "dial" {
+		os.Exit(m.Run())
+	}
+	if os.Args[1] == "dial" {
+		if _, err := net.Dial("tcp", os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+// run starts cmd, waits until it is ready, and ends it with the test.
+func run(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the other process said %q, %v", line, err)
+	}
+	return cmd
+}
+
+// tables are the two ways to ask: each test takes both.
+func tables(t *testing.T, test func(*testing.T, *Table)) {
+	t.Helper()
+	t.Run("proc", func(t *testing.T) {
+		t.Parallel()
+		test(t, &Table{})
+	})
+	t.Run("diag", func(t *testing.T) {
+		t.Parallel()
+		table := Open()
+		if table.diag == nil {
+			t.Skip("this kernel has no sock_diag")
+		}
+		t.Cleanup(func() { syscall.Close(table.diag.fd) })
+		test(t, table)
+	})
+}
+
+func listen(t *testing.T, network, addr string) *net.TCPListener {
+	t.Helper()
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		if strings.Contains(addr, "::") {
+			t.Skip("no IPv6 here:", err)
+		}
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.(*net.TCPListener)
+}
+
+func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+// connect returns both ends of a connection to l.
+func connect(t *testing.T, l *net.TCPListener) (client, server *net.TCPConn) {
+	t.Helper()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	accepted, err := l.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { accepted.Close() })
+	return conn.(*net.TCPConn), accepted
+}
+
+func addrPort(t *testing.T, s string) netip.AddrPort {
+	t.Helper()
+	a, err := netip.ParseAddrPort(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

@@ -1,0 +1,189 @@
+package sockets
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestPeerUID(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", "127.0.0.53:0"} {
+		tables(t, func(t *testing.T, table *Table) {
+			client, server := connect(t, listen(t, "tcp", addr))
+			for _, conn := range []net.Conn{client, server} { // each is the other's peer
+				if uid, err := table.PeerUID(conn); err != nil || int(uid) != os.Geteuid() {
+					t.Errorf("%s: got %d, %v", addr, uid, err)
+				}
+			}
+			client.CloseWrite() // a client that has nothing more to say is still there
+			if uid, err := table.PeerUID(server); err != nil || int(uid) != os.Geteuid() {
+				t.Errorf("%s: after half a close: got %d, %v", addr, uid, err)
+			}
+		})
+	}
+}
+
+// A listener on all addresses has IPv4 clients under mapped IPv6 addresses.
+func TestPeerUIDMapped(t *testing.T) {
+	t.Parallel()
+	tables(t, func(t *testing.T, table *Table) {
+		l := listen(t, "tcp", "[::]:0")
+		client, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", portOf(l)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if uid, err := table.PeerUID(server); err != nil || int(uid) != os.Geteuid() {
+			t.Errorf("got %d, %v", uid, err)
+		}
+	})
+}
+
+// The kernel shows what a closed client leaves behind as user 0.
+func TestPeerUIDClosed(t *testing.T) {
+	t.Parallel()
+	for about, linger := range map[string]int{"closed": -1, "reset": 0} {
+		tables(t, func(t *testing.T, table *Table) {
+			client, server := connect(t, listen(t, "tcp", "127.0.0.1:0"))
+			client.SetLinger(linger)
+			client.Close()
+			if uid, err := table.PeerUID(server); err != ErrClosed {
+				t.Errorf("%s: got %d, %v", about, uid, err)
+			}
+		})
+	}
+}
+
+// A client that has gone must not pass for whoever listens on the port that it
+// came from: the kernel looks for a listener when it finds no connection.
+func TestPeerUIDClosedBehindListener(t *testing.T) {
+	t.Parallel()
+	tables(t, func(t *testing.T, table *Table) {
+		server := behindListener(t)
+		if uid, err := table.PeerUID(server); err != ErrClosed {
+			t.Errorf("got %d, %v", uid, err)
+		}
+	})
+}
+
+// behindListener returns a connection whose client has reset it, and on whose
+// port somebody listens by now.
+func behindListener(t *testing.T) net.Conn {
+	t.Helper()
+	l := listen(t, "tcp", "127.0.0.1:0")
+	for range 100 { // the system may have given the port to another connection as well
+		client, server := connect(t, l)
+		client.SetLinger(0)
+		client.Close()
+		next, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", client.LocalAddr().(*net.TCPAddr).Port))
+		if err == nil {
+			t.Cleanup(func() { next.Close() })
+			return server
+		}
+	}
+	t.Fatal("cannot listen where a client was")
+	return nil
+}
+
+func TestPeerUIDOfOtherUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can start a process of another user")
+	}
+	const nobody = 65534
+	tables(t, func(t *testing.T, table *Table) {
+		l := listen(t, "tcp", "127.0.0.1:0")
+		cmd := exec.Command("/proc/self/exe", "dial", l.Addr().String()) // the folder of the binary may be closed to others
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		run(t, cmd)
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if uid, err := table.PeerUID(server); err != nil || uid != nobody {
+			t.Errorf("got %d, %v", uid, err)
+		}
+	})
+}
+
+func TestPeerUIDWithoutTCP(t *testing.T) {
+	t.Parallel()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if _, err := new(Table).PeerUID(a); err != ErrUnknown {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A table that cannot be read is an error, and not an empty one.
+func TestScanTableErrors(t *testing.T) {
+	t.Parallel()
+	never := func(socket) bool { return false }
+	if _, err := scanTable("/proc/net/tcp", never); !errors.Is(err, errNoRow) {
+		t.Errorf("a table without the row: %v", err)
+	}
+	if _, err := scanTable(t.TempDir(), never); err == nil || errors.Is(err, errNoRow) {
+		t.Errorf("a table that cannot be read: %v", err)
+	}
+	if _, err := scanTable("/proc/net/no such table", never); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing table: %v", err)
+	}
+}
+
+func TestParseRow(t *testing.T) {
+	t.Parallel()
+	const row = "   0: 0100007F:4A9C 0200007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 123456 1 0000000000000000 100 0 0 10 0"
+	want := socket{addrPort(t, "127.0.0.1:19100"), addrPort(t, "127.0.0.2:50000"), false, 1000, 123456}
+	if got, ok := parseRow(row); !ok || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, ok, want)
+	}
+	want.listening = true
+	if got, ok := parseRow(strings.Replace(row, " 01 ", " 0A ", 1)); !ok || got != want {
+		t.Errorf("listening: got %+v, %v; want %+v", got, ok, want)
+	}
+	for about, bad := range map[string]string{
+		"empty": "", "heading": "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+		"cut": row[:80], "no local": strings.Replace(row, "0100007F:4A9C", "?", 1), "no remote": strings.Replace(row, "0200007F:C350", "0200007F", 1),
+		"no uid": strings.Replace(row, "1000 ", "-1 ", 1), "no inode": strings.Replace(row, "123456", "x", 1),
+		"uid of over 32 bits": strings.Replace(row, " 1000 ", " 4294967296 ", 1),
+	} {
+		if got, ok := parseRow(bad); ok {
+			t.Errorf("%s: got %+v", about, got)
+		}
+	}
+}
+
+func TestParseAddr(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"0100007F:4A9C":                         "127.0.0.1:19100",
+		"00000000:0000":                         "0.0.0.0:0",
+		"00000000000000000000000001000000:FFFF": "[::1]:65535",
+		"00000000000000000000000000000000:0050": "[::]:80",
+		"0000000000000000FFFF00000100007F:0016": "127.0.0.1:22", // mapped
+		"B80D0120000000000000000001000000:0001": "[2001:db8::1]:1",
+	} {
+		if got, ok := parseAddr(text); !ok || got != addrPort(t, want) {
+			t.Errorf("%s: got %v, %v; want %s", text, got, ok, want)
+		}
+	}
+	for _, bad := range []string{"", ":", "0100007F", "0100007F:", ":4A9C", "0100007F:10000", "0100007F:-1", "0100007:4A9C", "010000:4A9C", "0100007F00000000:4A9C", "G100007F:4A9C", "0100007F:4A9C:1"} {
+		if got, ok := parseAddr(bad); ok {
+			t.Errorf("%q: got %v", bad, got)
+		}
+	}
+}
