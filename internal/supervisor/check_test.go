@@ -1,0 +1,165 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"zr/internal/health"
+)
+
+// kv is checked 7 s after its supervisor began, and then every 10 s: nextCheck.
+func TestChecksKeepTheirInterval(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.up("kv")
+		w.set(func() { w.watched = true })
+		w.at(40 * time.Second)
+		w.expect(`
+			7s probe 101
+			17s probe 101
+			27s probe 101
+			37s probe 101
+		`)
+	})
+}
+
+func TestFailedCheckRestarts(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.up("kv")
+		w.set(func() { p.ill, p.slow = errors.New("GET /health answered 500"), 400*time.Millisecond })
+		w.at(10 * time.Second)
+		w.expect(`
+			7s daemon: service 'kv' unhealthy (failure 1/5): GET /health answered 500
+			7s daemon: restarting 'kv' in 1s
+			7s SIGTERM 101
+			7.4s exit 101: exit status 0
+			8s spawn kv 102
+			8s daemon: service 'kv' restarted successfully
+		`)
+	})
+}
+
+// The back-off is the grace: a restart costs no time beyond it.
+func TestFailedCheckOfADeafOne(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.up("kv")
+		w.set(func() { p.takes, p.deaf = hangs, true })
+		w.at(12 * time.Second)
+		w.expect(`
+			9s daemon: service 'kv' unhealthy (failure 1/5): no answer to GET /health within 2 s
+			9s daemon: restarting 'kv' in 1s
+			9s SIGTERM 101
+			10s SIGKILL 101
+			10s exit 101: signal: killed
+			10s spawn kv 102
+			10s daemon: service 'kv' restarted successfully
+		`)
+	})
+}
+
+// An exit is noticed at once, also while a check waits for its answer, whose end is
+// then nobody's failure.
+func TestExitDuringACheck(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.up("kv")
+		w.set(func() { p.takes = hangs })
+		w.at(8 * time.Second)
+		p.exit("signal: segmentation fault")
+		w.at(16 * time.Second)
+		w.expect(`
+			8s exit 101: signal: segmentation fault
+			8s daemon: service 'kv' unhealthy (failure 1/5): signal: segmentation fault
+			8s daemon: restarting 'kv' in 1s
+			9s spawn kv 102
+			9s daemon: service 'kv' restarted successfully
+		`)
+	})
+}
+
+// What the daemon could not ask is no failure; it asks again a second later, and then in step.
+func TestChecksThatCannotBeMadeAreNotCounted(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.up("kv")
+		w.set(func() { p.ill, w.watched = fmt.Errorf("%w: too many open files", health.ErrLocal), true })
+		w.at(8500 * time.Millisecond)
+		w.set(func() { p.ill = nil })
+		w.at(20 * time.Second)
+		w.expect(`
+			7s probe 101
+			8s probe 101
+			9s probe 101
+			17s probe 101
+		`)
+		if n := w.info("kv").Failures; n != 0 {
+			t.Errorf("%d failures", n)
+		}
+	})
+}
+
+// A check that takes its time does not shift the next one, and one that takes more than
+// an interval is not joined by another.
+func TestSlowChecksStayInStep(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.sup.interval = time.Second
+		p := w.up("kv")
+		w.set(func() { w.watched, p.takes = true, 700*time.Millisecond })
+		w.at(2 * time.Second)
+		w.set(func() { p.takes = 1500 * time.Millisecond })
+		w.at(5 * time.Second)
+		w.expect(`
+			700ms probe 101
+			1.7s probe 101
+			2.7s probe 101
+			4.7s probe 101
+		`)
+	})
+}
+
+func TestNoServiceDelaysAnother(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.install("db", 9300)
+		kv, db := w.up("kv"), w.up("db")
+		w.set(func() { kv.takes, kv.deaf, db.deaf = hangs, true, true })
+		w.stop("kv")
+		w.start("db")
+		if status := w.info("db").Status; status != "running" {
+			t.Errorf("db is %s", status)
+		}
+		w.stop("nope")
+		w.expect(`
+			0s daemon: stopping service 'kv'
+			0s SIGTERM 101
+			0s start db: ok
+			0s stop nope: ok
+		`)
+	})
+}
+
+func TestStaleNewsIsDropped(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.up("kv").exit("exit status 1")
+		w.at(2 * time.Second)
+		svc, _ := w.sup.forStart("kv")
+		before := w.info("kv")
+		svc.send(exitedMsg{1, "late"})
+		svc.send(probedMsg{1, errors.New("late")})
+		w.at(3 * time.Second)
+		if after := w.info("kv"); after != before {
+			t.Errorf("%+v became %+v", before, after)
+		}
+	})
+}
+
+// The probes of a start end with its process.
+func TestNoProbesInABackoff(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.up("kv").exit("exit status 1")
+		w.set(func() { w.setup = func(p *proc) { p.ready, p.dies = time.Hour, 10*time.Millisecond } })
+		w.at(1500 * time.Millisecond)
+		w.set(func() { w.watched = true })
+		w.forget()
+		w.at(3*time.Second - 1)
+		w.expect("")
+	})
+}

@@ -1,0 +1,132 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"zr/internal/health"
+	"zr/internal/packages"
+)
+
+func (w *world) Load(name string) (packages.Service, error) {
+	w.mu.Lock()
+	pkg, ok := w.installed[name]
+	wait := w.loadTime
+	w.mu.Unlock()
+	time.Sleep(wait)
+	if !ok {
+		return pkg, fmt.Errorf("package '%s' not found", name)
+	}
+	return pkg, nil
+}
+
+func (w *world) Start(pkg packages.Service) (Process, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.spawnErr != nil {
+		return nil, w.spawnErr
+	}
+	for _, other := range w.procs {
+		if other.lives && (other.pkg.Name == pkg.Name || other.pkg.Port == pkg.Port) {
+			w.t.Errorf("spawned %+v beside process %d of %+v", pkg, other.pid, other.pkg)
+		}
+	}
+	p := &proc{w: w, pid: 101 + len(w.procs), pkg: pkg, born: time.Now(), lives: true, exited: make(chan string, 1)}
+	w.procs = append(w.procs, p)
+	w.noteLocked("spawn %s %d", pkg.Name, p.pid)
+	if w.setup != nil {
+		w.setup(p)
+	}
+	if p.dies > 0 {
+		time.AfterFunc(p.dies, func() { p.exit("exit status 1") })
+	}
+	return p, nil
+}
+
+func (w *world) Holder(port int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.holders[port]
+}
+
+func (w *world) Probe(ctx context.Context, process Process, _ packages.Service) error {
+	p := process.(*proc)
+	w.mu.Lock()
+	w.probing++
+	if w.watched {
+		w.noteLocked("probe %d", p.pid)
+	}
+	err, takes := p.ill, p.takes
+	if err == nil && time.Since(p.born) < p.ready {
+		err = errors.New("connection refused")
+	}
+	w.mu.Unlock()
+	defer w.set(func() { w.probing-- })
+	ctx, cancel := context.WithTimeout(ctx, health.Timeout)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		return errors.New("no answer to GET /health within 2 s")
+	case <-time.After(takes):
+		return err
+	}
+}
+
+const hangs = time.Hour // for proc.takes
+
+// A proc is healthy from the start and dies of SIGTERM at once, unless told
+// otherwise.
+type proc struct {
+	w        *world
+	pid      int
+	pkg      packages.Service
+	born     time.Time
+	ready    time.Duration // healthy this long after its birth
+	dies     time.Duration // exits this long after its birth; 0: it does not
+	ill      error         // what probes meet
+	takes    time.Duration // until probes are answered
+	deaf     bool          // ignores SIGTERM
+	slow     time.Duration // from SIGTERM to its exit
+	immortal bool          // survives SIGKILL
+
+	lives  bool
+	exited chan string
+}
+
+func (p *proc) Pid() int { return p.pid }
+
+func (p *proc) OnExit(tell func(string)) { go func() { tell(<-p.exited) }() }
+
+func (p *proc) Terminate() {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.w.noteLocked("SIGTERM %d", p.pid)
+	switch {
+	case p.deaf:
+	case p.slow > 0:
+		time.AfterFunc(p.slow, func() { p.exit("exit status 0") })
+	default:
+		p.exitLocked("signal: terminated")
+	}
+}
+
+func (p *proc) Kill() {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.w.noteLocked("SIGKILL %d", p.pid)
+	if !p.immortal {
+		p.exitLocked("signal: killed")
+	}
+}
+
+func (p *proc) exit(how string) { p.w.set(func() { p.exitLocked(how) }) }
+
+func (p *proc) exitLocked(how string) {
+	if p.lives {
+		p.lives = false
+		p.w.noteLocked("exit %d: %s", p.pid, how)
+		p.exited <- how
+	}
+}
