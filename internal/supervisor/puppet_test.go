@@ -1,0 +1,207 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"zr/internal/health"
+	"zr/internal/packages"
+)
+
+// An event is something that may happen to a service from outside.
+type event int
+
+const (
+	start event = iota
+	stop
+	exit
+	probeOK
+	probeFails
+	spawnFails
+	deadlinePasses
+)
+
+var events = []event{start, stop, exit, probeOK, probeFails, spawnFails, deadlinePasses}
+
+func (e event) String() string {
+	return [...]string{"start", "stop", "exit", "probe ok", "probe fails", "spawn fails", "deadline"}[e]
+}
+
+// A puppet is a supervisor of one service, kv, to which nothing happens but
+// events: a spawn, a probe and a process wait until they are told how to end.
+// Processes ignore SIGTERM, and SIGKILL until mortal.
+type puppet struct {
+	*Supervisor
+	t     *testing.T
+	trail []event
+
+	spawn    chan error // ends the spawn under way
+	answer   chan error // of the probe under way
+	exits    chan string
+	mortal   atomic.Bool
+	spawning atomic.Int32
+	probing  atomic.Int32
+	alive    atomic.Int32
+	spawns   atomic.Int32 // so far
+
+	starts  []chan startReply
+	stops   []chan error
+	stopped bool  // the last request was a stop
+	atStop  int32 // spawns until then
+
+	was  string // the state at the last look
+	seen map[transition]bool
+}
+
+func newPuppet(t *testing.T, seen map[transition]bool) *puppet {
+	p := &puppet{t: t, was: "idle", seen: seen, spawn: make(chan error), answer: make(chan error), exits: make(chan string, 1)}
+	p.Supervisor = New(p, log.New(io.Discard, "", 0), DefaultInterval)
+	return p
+}
+
+func (p *puppet) Load(name string) (packages.Service, error) {
+	return packages.Service{Name: name, Port: 9200}, nil
+}
+
+func (p *puppet) Start(packages.Service) (Process, error) {
+	p.spawns.Add(1)
+	p.spawning.Add(1)
+	defer p.spawning.Add(-1)
+	if err := <-p.spawn; err != nil {
+		return nil, err
+	}
+	p.alive.Add(1)
+	return p, nil
+}
+
+func (p *puppet) Probe(ctx context.Context, _ Process, _ packages.Service) error {
+	p.probing.Add(1)
+	defer p.probing.Add(-1)
+	limit := time.NewTimer(health.Timeout)
+	defer limit.Stop()
+	select {
+	case err := <-p.answer:
+		return err
+	case <-limit.C:
+		return errors.New("no answer")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *puppet) Holder(int) string { return "" }
+func (p *puppet) Pid() int          { return 101 }
+func (p *puppet) Terminate()        {}
+
+func (p *puppet) OnExit(tell func(string)) { go func() { tell(<-p.exits) }() }
+
+func (p *puppet) Kill() {
+	if p.mortal.Load() {
+		p.exit()
+	}
+}
+
+func (p *puppet) exit() {
+	if p.alive.Load() == 1 {
+		p.alive.Store(0)
+		p.exits <- "gone"
+	}
+}
+
+// do lets an event happen, or returns false if it cannot happen now, in which case nothing has.
+// What presupposes a process lets a spawn under way succeed first.
+func (p *puppet) do(e event) bool {
+	p.trail = append(p.trail, e)
+	if e >= exit && e != spawnFails && p.spawning.Load() == 1 {
+		p.spawn <- nil
+		p.settle()
+		if e != deadlinePasses {
+			p.happen(e)
+		}
+		return true
+	}
+	return p.happen(e)
+}
+
+func (p *puppet) happen(e event) bool {
+	possible := true
+	switch e {
+	case start:
+		p.askStart()
+	case stop:
+		p.askStop()
+	case exit:
+		if possible = p.alive.Load() == 1; possible {
+			p.exit()
+		}
+	case probeOK:
+		possible = p.endProbe(nil)
+	case probeFails:
+		possible = p.endProbe(errors.New("ill"))
+	case spawnFails:
+		if possible = p.spawning.Load() == 1; possible {
+			p.spawn <- errors.New("cannot spawn")
+		}
+	case deadlinePasses:
+		possible = p.passDeadline()
+	}
+	if possible {
+		p.settle()
+	}
+	return possible
+}
+
+func (p *puppet) askStart() {
+	reply := make(chan startReply, 2) // a second reply must not go unnoticed
+	p.starts = append(p.starts, reply)
+	p.stopped = false
+	svc, _ := p.forStart("kv")
+	svc.send(startMsg{reply})
+}
+
+// askStop makes an actor if there is none: so does a stop that overtakes the
+// start that made it.
+func (p *puppet) askStop() {
+	reply := make(chan error, 2)
+	p.stops = append(p.stops, reply)
+	p.stopped, p.atStop = true, p.spawns.Load()
+	svc, _ := p.forStart("kv")
+	svc.send(stopMsg{reply: reply})
+}
+
+// endProbe waits for the next probe if there is going to be one.
+func (p *puppet) endProbe(err error) bool {
+	svc := p.look()
+	if svc.state != "starting" && svc.state != "running" {
+		return false
+	}
+	if p.probing.Load() == 0 && svc.state == "starting" {
+		time.Sleep(pollGap(time.Hour))
+	} else if p.probing.Load() == 0 {
+		time.Sleep(time.Until(svc.until))
+	}
+	synctest.Wait()
+	p.answer <- err
+	return true
+}
+
+// passDeadline lets time pass until the actor's deadline, or else until that
+// of the probe it waits for.
+func (p *puppet) passDeadline() bool {
+	svc := p.look()
+	switch {
+	case svc.armed:
+		time.Sleep(time.Until(svc.until))
+	case p.probing.Load() == 1:
+		time.Sleep(health.Timeout)
+	default:
+		return false
+	}
+	return true
+}
