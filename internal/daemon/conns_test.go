@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Who has said no line for lineTimeout is cut short, each in its time, and nobody who has spoken.
+func TestSilentClientsExpire(t *testing.T) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := func() *net.TCPConn {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close() })
+		conn, err := l.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	tcp := []*net.TCPConn{accepted(), accepted(), accepted(), accepted()}
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(8)
+		wantSilent := func(n int) {
+			t.Helper()
+			synctest.Wait()
+			cs.mu.Lock()
+			defer cs.mu.Unlock()
+			if got := cs.silent.Len(); got != n {
+				t.Errorf("%v: %d are silent, want %d", time.Now(), got, n)
+			}
+		}
+		first := cs.add(tcp[0], nil)
+		time.Sleep(lineTimeout / 2)
+		second, spoken := cs.add(tcp[1], nil), cs.add(tcp[2], nil)
+		cs.hasSpoken(spoken)
+		time.Sleep(lineTimeout/2 - time.Nanosecond)
+		wantSilent(2)
+		time.Sleep(time.Nanosecond)
+		wantSilent(1)
+		wantCut(t, first)
+		time.Sleep(lineTimeout/2 - time.Nanosecond)
+		wantSilent(1)
+		time.Sleep(time.Nanosecond)
+		wantSilent(0)
+		wantCut(t, second)
+		time.Sleep(time.Hour) // long after the last one is gone, the next is timed anew
+		late := cs.add(tcp[3], nil)
+		time.Sleep(lineTimeout - time.Nanosecond)
+		wantSilent(1)
+		time.Sleep(time.Nanosecond)
+		wantSilent(0)
+		wantCut(t, late)
+	})
+}
+
+func wantCut(t *testing.T, c *conn) {
+	t.Helper()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it can still read: %v", err)
+	}
+}

@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"testing"
+)
+
+// Reading out those who sent nonsense and stay costs little for each. Not
+// parallel: what else runs would be counted as well.
+func TestLingerMemory(t *testing.T) {
+	const clients = 500
+	s := serve(t, &fakeServices{}, anybody, 2*clients)
+	var conns []net.Conn
+	for range clients {
+		conns = append(conns, s.dial(t))
+	}
+	before := heap()
+	for _, conn := range conns {
+		io.WriteString(conn, "nonsense\n")
+	}
+	for _, conn := range conns {
+		io.ReadFull(conn, make([]byte, 10)) // the reply has come: now it lingers
+	}
+	if grown := heap() - before; grown > clients*4<<10 {
+		t.Errorf("%d clients take %d bytes each", clients, grown/clients)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse)
+}

@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const shutdownLine = `{"request":"shutdown"}` + "\n"
+
+// Each of 200 clients gets its reply, and the services are ended once.
+func TestShutdownRepliesToAll(t *testing.T) {
+	t.Parallel()
+	services := &fakeServices{blocked: make(chan struct{})}
+	s := serve(t, services, anybody, 512)
+	var replies sync.WaitGroup
+	for range 200 {
+		conn := s.dial(t)
+		replies.Go(func() {
+			io.WriteString(conn, shutdownLine)
+			want(t, "the reply", rest(t, conn), "{\"ok\":true}\n")
+		})
+	}
+	close(services.blocked)
+	replies.Wait()
+	if err := <-s.ended; err != nil {
+		t.Error(err)
+	}
+	s.ended <- nil
+	want(t, "the calls", services.called(), "shutdown")
+	if conn, err := net.Dial("tcp", s.addr); err == nil {
+		conn.Close()
+		t.Error("it still listens")
+	}
+}
+
+// So do those who are connected but not accepted yet when the last service goes,
+// however long it was since.
+func TestShutdownRepliesToTheQueue(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	s := serve(t, &fakeServices{}, func(net.Conn) error { <-gate; return nil }, 512)
+	var replies sync.WaitGroup
+	for range 100 {
+		conn := s.dial(t)
+		replies.Go(func() {
+			io.WriteString(conn, shutdownLine)
+			want(t, "the reply", rest(t, conn), "{\"ok\":true}\n")
+		})
+	}
+	s.Shutdown()
+	time.Sleep(5 * lateClients) // as if the server had been kept from running
+	close(gate)
+	replies.Wait()
+}
+
+// Somebody who connects again and again does not put off the end.
+func TestShutdownEndsUnderConnects(t *testing.T) {
+	t.Parallel()
+	var accepted atomic.Int32
+	s := serve(t, &fakeServices{}, func(net.Conn) error { accepted.Add(1); return nil }, 8192)
+	came := make(chan struct{})
+	go func() {
+		defer close(came)
+		for {
+			conn, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				return
+			}
+			conn.Close()
+			time.Sleep(lateClients / 10)
+		}
+	}()
+	eventually(t, "the first connection", func() bool { return accepted.Load() > 0 })
+	s.Shutdown()
+	before := accepted.Load()
+	<-came
+	if late := accepted.Load() - before; late > lateMax/4 {
+		t.Errorf("%d of them were waited for", late)
+	}
+}
+
+// A client that connected in time and says its line a moment later is answered.
+func TestLateLines(t *testing.T) {
+	t.Parallel()
+	services := &fakeServices{}
+	s := serve(t, services, anybody, 8)
+	late := s.dial(t)
+	eventually(t, "the connection", func() bool { return s.openConns() == 1 })
+	s.Shutdown()
+	io.WriteString(late, shutdownLine)
+	want(t, "the late one", rest(t, late), "{\"ok\":true}\n")
+}
+
+// Silent clients and those that never read do not hold up the end.
+func TestShutdownDoesNotWait(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeServices{}, anybody, 64)
+	for range 20 {
+		s.dial(t)
+		io.WriteString(s.dial(t), `{"requ`)
+	}
+	eventually(t, "the connections", func() bool { return s.openConns() == 40 })
+	s.Shutdown()
+	select {
+	case err := <-s.ended:
+		s.ended <- err
+	case <-time.After(limit):
+		t.Error("it waits for silent clients")
+	}
+}
+
+// Services that are left are an error, of Serve and of each shutdown.
+func TestShutdownFails(t *testing.T) {
+	t.Parallel()
+	stuck := errors.New("stuck")
+	s := serve(t, &fakeServices{err: stuck}, anybody, 8)
+	want(t, "the reply", s.ask(t, shutdownLine), `{"ok":false,"error":"stuck"}`+"\n")
+	err := <-s.ended
+	s.ended <- err
+	if err != stuck || s.Shutdown() != stuck {
+		t.Errorf("Serve returned %v", err)
+	}
+}
