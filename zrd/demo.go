@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"zr/internal/protocol"
+	"zr/internal/supervisor"
+)
+
+// demoName is the one package of -demo. Its binary is a copy of zrd itself, which
+// knows by the name under which it runs that it is the service.
+const demoName = "hello"
+
+// isHello tells whether this process is the demo's service.
+func isHello(args []string) bool {
+	return len(args) == 2 && strings.TrimSuffix(filepath.Base(args[0]), ".exe") == demoName && strings.HasPrefix(args[1], "--listen=")
+}
+
+// hello is an HTTP server of a few lines: it answers everything with 200.
+func hello(listen string) error {
+	l, err := net.Listen("tcp", "127.0.0.1"+strings.TrimPrefix(listen, "--listen="))
+	if err != nil {
+		return err
+	}
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer conn.Close()
+			for r := bufio.NewReader(conn); ; {
+				if line, err := r.ReadString('\n'); err != nil {
+					return
+				} else if strings.TrimSpace(line) == "" {
+					break
+				}
+			}
+			body := fmt.Sprintf("hello from process %d\n", os.Getpid())
+			fmt.Fprintf(conn, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		}()
+	}
+}
+
+// newDemoHome makes a temporary home with the package hello on a free port.
+func newDemoHome() (home string, err error) {
+	home, err = os.MkdirTemp("", "zrd-demo-")
+	if err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return home, err
+	}
+	defer l.Close()
+	dir := filepath.Join(home, "store", demoName, "1.0.0")
+	definition := fmt.Sprintf("name = %q\nversion = \"1.0.0\"\nbinary = %q\n\n[service]\nport = %d\n",
+		demoName, filepath.Base(binaryIn(dir)), l.Addr().(*net.TCPAddr).Port)
+	for path, content := range map[string]string{
+		filepath.Join(home, "modules", demoName+".json"): `{"schema":1,"current":"1.0.0","active":true,"versions":{}}`,
+		filepath.Join(dir, "package.toml"):               definition,
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return home, err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return home, err
+		}
+	}
+	return home, copySelf(binaryIn(dir))
+}
+
+// binaryIn keeps the extension without which Windows runs nothing.
+func binaryIn(dir string) string {
+	return filepath.Join(dir, demoName+strings.ToLower(filepath.Ext(os.Args[0])))
+}
+
+func copySelf(to string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(self)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}
+
+// startDemo starts hello and says what to type next.
+func startDemo(services *supervisor.Supervisor, addr string) {
+	port, err := services.Start(demoName)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "error: cannot start the demo: %v\n", err)
+		return
+	}
+	ctl := "go run ./zrctl"
+	if addr != protocol.DefaultAddr {
+		ctl += " -addr " + addr
+	}
+	for _, s := range services.Status() {
+		fmt.Printf(`
+The package %q is running. In a second terminal, try
+
+    %[2]s -o table status -v
+    curl http://127.0.0.1:%[3]d/
+    kill -9 %[4]d   # end it the hard way: it is back a second later
+    curl http://127.0.0.1:%[3]d/
+    %[2]s stop hello
+    %[2]s start hello
+    %[2]s shutdown   # or Ctrl-C here; the temporary home goes with it
+
+`, s.Name, ctl, port, s.PID)
+	}
+}

@@ -1,0 +1,14 @@
+//go:build unix
+
+package main
+
+import "syscall"
+
+// maxConns leaves half of the descriptors to services and their probes.
+func maxConns() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur > 2*connections {
+		return connections
+	}
+	return max(int(limit.Cur)/2, 1)
+}

@@ -1,0 +1,202 @@
+// Command zrd starts, health-checks and restarts the services of installed
+// packages, in the foreground, for a process manager to run. zrctl talks to it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"zr/internal/daemon"
+	"zr/internal/packages"
+	"zr/internal/process"
+	"zr/internal/protocol"
+	"zr/internal/sockets"
+	"zr/internal/supervisor"
+	"zr/internal/systemd"
+)
+
+// connections is how many clients may be connected at once, where descriptors
+// allow it: they are small, and anybody who needs more is no client.
+const connections = 8192
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+type options struct {
+	home, addr, allow string
+	interval          time.Duration
+	stdout            *os.File // of services; nil: the null device
+	version, demo     bool
+}
+
+func main() {
+	if isHello(os.Args) {
+		fmt.Fprintf(os.Stderr, "error: %v\n", hello(os.Args[1]))
+		os.Exit(exitFailed)
+	}
+	opts, err := parse(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		os.Exit(exitUsage)
+	case opts.version:
+		fmt.Println("zrd " + protocol.Version())
+		return
+	}
+	if err := run(opts); err != nil {
+		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+		os.Exit(exitFailed)
+	}
+}
+
+func run(opts options) error {
+	beThrifty()
+	ends := endSignals()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a broken log must not end the daemon
+	starter := process.NewStarter(opts.stdout, os.Stderr)
+	table := sockets.Open()
+	allow, err := daemon.Allow(opts.allow, table)
+	if err != nil {
+		return fmt.Errorf("-allow %s: %w", opts.allow, err)
+	}
+	if opts.demo {
+		opts.home, err = newDemoHome()
+		defer os.RemoveAll(opts.home)
+		if err != nil {
+			return fmt.Errorf("cannot make the demo's home: %w", err)
+		}
+	}
+	listener, err := listen(opts.addr)
+	if err != nil {
+		return err
+	}
+	logger := daemon.NewLogger(os.Stderr)
+	defer logger.Close()
+	logger.Printf("listening on %s", listener.Addr())
+	home := packages.Home(opts.home)
+	services := supervisor.New(supervisor.NewSystem(home, starter, table), logger.Logger, opts.interval)
+	server := daemon.NewServer(services, logger, allow, maxConns())
+	go obey(ends, server, services)
+	if opts.demo {
+		go startDemo(services, listener.Addr().String())
+	}
+	report := newReporter(services, logger, listener.Addr().String())
+	go report.run(startEager(home, services, logger), server.Ending())
+	err = server.Serve(listener)
+	report.end()
+	logger.Print("stopped")
+	return err
+}
+
+// endSignals catches the signals that end the daemon, before anybody can know that it is there.
+func endSignals() <-chan os.Signal {
+	ends := make(chan os.Signal, 2)
+	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup: keep it so
+		signal.Notify(ends, syscall.SIGHUP)
+	}
+	return ends
+}
+
+// obey ends the daemon at the first signal, and at once at the second.
+func obey(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
+	<-ends
+	go server.Shutdown()
+	<-ends
+	services.Kill()
+}
+
+// listen takes the socket of the service manager, if it handed one over.
+func listen(addr string) (*net.TCPListener, error) {
+	if l, err := systemd.Listener(); l != nil || err != nil {
+		return l, err
+	}
+	config := net.ListenConfig{KeepAlive: -1} // four system calls for each client; they are gone before it could matter
+	l, err := config.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, fmt.Errorf("failed to bind daemon on %s — is another daemon running?: %w", addr, err)
+	}
+	return l.(*net.TCPListener), nil
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("zrd", flag.ContinueOnError)
+	fs.StringVar(&o.home, "home", "", "`DIR` of the installed packages (default $ZR_HOME, else ~/.zr)")
+	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "`HOST:PORT` to listen on, a loopback address; port 0 picks a free one")
+	fs.StringVar(&o.allow, "allow", "self", "who may speak to the daemon: self, any, or `USERS` (names and ids, with commas between)")
+	fs.DurationVar(&o.interval, "health-interval", supervisor.DefaultInterval, "`TIME` between two checks of a running service")
+	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and say what to try")
+	fs.Func("service-stdout", "`WHERE` the standard output of services goes: null, or inherit, which is to the daemon's own (default null)", o.setStdout)
+	fs.BoolVar(&o.version, "version", false, "print the version and exit")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	err := o.check(fs.Args())
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+	}
+	return o, err
+}
+
+func (o *options) setStdout(where string) error {
+	switch where {
+	case "null":
+		o.stdout = nil
+	case "inherit":
+		o.stdout = os.Stdout
+	default:
+		return errors.New("it is neither null nor inherit")
+	}
+	return nil
+}
+
+func (o *options) check(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("unexpected argument %q: zrd takes flags only; see zrd -h", rest[0])
+	}
+	if o.interval < time.Millisecond {
+		return fmt.Errorf("-health-interval %v is too short", o.interval)
+	}
+	if _, err := daemon.Allow(o.allow, nil); err != nil {
+		return fmt.Errorf("-allow %s: %w", o.allow, err)
+	}
+	addr, err := net.ResolveTCPAddr("tcp", o.addr)
+	if err != nil {
+		return fmt.Errorf("-addr %s: %w", o.addr, err)
+	}
+	if !addr.IP.IsLoopback() {
+		return fmt.Errorf("-addr %s is not a loopback address: the protocol has no login, so the daemon listens on this machine only", o.addr)
+	}
+	o.home, err = findHome(o.home)
+	return err
+}
+
+func findHome(home string) (string, error) {
+	if home == "" {
+		home = os.Getenv("ZR_HOME")
+	}
+	if home == "" {
+		user, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("no home: set -home or $ZR_HOME (%w)", err)
+		}
+		home = filepath.Join(user, ".zr")
+	}
+	return filepath.Abs(home)
+}

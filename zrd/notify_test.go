@@ -1,0 +1,156 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"zr/internal/daemon"
+	"zr/internal/supervisor"
+)
+
+func TestCount(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ states, want string }{
+		{"", "no services"},
+		{"starting", "1 service: 1 starting"},
+		{"running failed", "2 services: 1 running, 1 failed"},
+		{"starting running running", "3 services: 2 running, 1 starting"},
+		{"failed starting running failed", "4 services: 1 running, 1 starting, 2 failed"},
+	} {
+		var infos []supervisor.Info
+		for _, state := range strings.Fields(c.states) {
+			infos = append(infos, supervisor.Info{Status: state})
+		}
+		if got := count(infos); got != c.want {
+			t.Errorf("%s: %q, want %q", c.states, got, c.want)
+		}
+	}
+}
+
+type noServices struct{}
+
+func (noServices) Status() []supervisor.Info { return nil }
+
+// A fakeDaemon answers pings, or takes them and says nothing.
+type fakeDaemon struct {
+	net.Listener
+	silent   atomic.Bool
+	answered atomic.Int64
+	ignored  atomic.Int64
+}
+
+func (d *fakeDaemon) serve() {
+	for {
+		conn, err := d.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			r := bufio.NewReader(conn)
+			if line, _ := r.ReadString('\n'); line == "" || d.silent.Load() {
+				d.ignored.Add(1)
+				r.ReadString('\n') // until the client gives up
+				return
+			}
+			d.answered.Add(1)
+			fmt.Fprintln(conn, `{"ok":true}`)
+		}()
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
+// The manager hears from the watchdog as often as the daemon has answered, and no
+// more once it is silent.
+func TestWatchdogOnlyWhileAnswering(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &fakeDaemon{Listener: l}
+	defer d.Close()
+	go d.serve()
+	t.Setenv("NOTIFY_SOCKET", name)
+	t.Setenv("WATCHDOG_USEC", "200000")
+	var log lockedBuffer
+	r := newReporter(nil, daemon.NewLogger(&log), l.Addr().String())
+	r.services = noServices{}
+	go r.run(nil, nil)
+	defer r.end()
+
+	heard := int64(0)
+	hear := func(limit time.Duration) bool {
+		buf := make([]byte, 200)
+		for manager.SetReadDeadline(time.Now().Add(limit)) == nil {
+			n, err := manager.Read(buf)
+			if err != nil {
+				return false
+			}
+			if string(buf[:n]) == "WATCHDOG=1" {
+				heard++
+				return true
+			}
+		}
+		return false
+	}
+	for range 3 {
+		if !hear(time.Minute) {
+			t.Fatal("no WATCHDOG=1 from a daemon that answers")
+		}
+	}
+	d.silent.Store(true)
+	logged := strings.Count(log.String(), "no answer to the daemon's own ping: ")
+	for end := time.Now().Add(time.Minute); d.ignored.Load() < 5; hear(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d pings to a silent daemon, want 5", d.ignored.Load())
+		}
+	}
+	for hear(500 * time.Millisecond) {
+	}
+	if answered := d.answered.Load(); heard > answered {
+		t.Errorf("%d WATCHDOG=1 of a daemon that answered %d pings", heard, answered)
+	}
+	// One line for one silence, and perhaps one for a slow machine just before it.
+	if n := strings.Count(log.String(), "no answer to the daemon's own ping: ") - logged; n > 2 {
+		t.Errorf("one silence was logged %d times", n)
+	}
+	d.silent.Store(false)
+	if !hear(time.Minute) {
+		t.Error("no WATCHDOG=1 once the daemon answers again")
+	}
+	if !strings.Contains(log.String(), "daemon: no answer to the daemon's own ping: ") {
+		t.Error("the silence was not logged")
+	}
+}
