@@ -1,0 +1,199 @@
+//go:build unix
+
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A Daemon is a running zrd.
+type Daemon struct {
+	t    testing.TB
+	Home *Home
+	Addr string
+	Log  *Log
+	Cmd  *exec.Cmd
+	done chan struct{} // closed when it has exited
+	mute chan struct{} // closed when nobody is left who could say something on Log
+}
+
+// startDaemon runs zrd on a free port. At the end of the test it is ended
+// with SIGTERM if that has not happened, and must exit with 0 then.
+func startDaemon(t testing.TB, h *Home, args ...string) *Daemon {
+	t.Helper()
+	return startCommand(t, h, exec.Command(zrdPath, append([]string{"-home", h.Dir, "-addr", "127.0.0.1:0"}, args...)...))
+}
+
+// startCommand is startDaemon for a command line of the test's own.
+func startCommand(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
+	t.Helper()
+	d := launch(t, h, cmd)
+	d.WaitListening()
+	return d
+}
+
+// launch is startCommand for a daemon that may not listen yet.
+func launch(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
+	t.Helper()
+	d := &Daemon{t: t, Home: h, Log: &Log{}, Cmd: cmd, done: make(chan struct{}), mute: make(chan struct{})}
+	// A pipe of the test's own: Cmd's would keep Wait waiting for the services, which share it.
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	go func() {
+		defer close(d.mute)
+		io.Copy(d.Log, r)
+	}()
+	go func() {
+		defer close(d.done)
+		cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		defer r.Close()
+		if !d.exited() {
+			d.Signal(syscall.SIGTERM)
+			d.WaitExit(0)
+		}
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", d.Log)
+		}
+	})
+	return d
+}
+
+// WaitListening waits until the daemon says where it listens.
+func (d *Daemon) WaitListening() {
+	d.t.Helper()
+	const heading = "daemon: listening on "
+	d.WaitLog(heading)
+	_, rest, _ := strings.Cut(d.Log.String(), heading)
+	d.Addr, _, _ = strings.Cut(rest, "\n")
+}
+
+func (d *Daemon) Pid() int { return d.Cmd.Process.Pid }
+
+func (d *Daemon) Signal(sig syscall.Signal) { syscall.Kill(d.Pid(), sig) }
+
+func (d *Daemon) exited() bool {
+	select {
+	case <-d.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// WaitExit waits for the daemon to exit with this status (-1: by a signal).
+func (d *Daemon) WaitExit(status int) {
+	d.t.Helper()
+	select {
+	case <-d.done:
+	case <-time.After(limit):
+		d.Cmd.Process.Kill()
+		d.t.Fatalf("the daemon did not exit; its log:\n%s", d.Log)
+	}
+	if got := d.Cmd.ProcessState.ExitCode(); got != status {
+		d.t.Errorf("the daemon exited with %d, want %d", got, status)
+	}
+}
+
+// Kill ends the daemon with SIGKILL and waits until it is gone.
+func (d *Daemon) Kill() {
+	d.t.Helper()
+	d.Signal(syscall.SIGKILL)
+	d.WaitExit(-1)
+}
+
+// Ask sends one line and returns the whole answer.
+func (d *Daemon) Ask(line string) string {
+	d.t.Helper()
+	answer, err := ask(d.Addr, line+"\n")
+	if err != nil {
+		d.t.Fatalf("%s: %v", line, err)
+	}
+	return answer
+}
+
+// Start, Stop and Status are the requests of these names.
+func (d *Daemon) Start(name string) string {
+	d.t.Helper()
+	return d.Ask(fmt.Sprintf(`{"request":"start-service","name":%q}`, name))
+}
+
+func (d *Daemon) Stop(name string) string {
+	d.t.Helper()
+	return d.Ask(fmt.Sprintf(`{"request":"stop-service","name":%q}`, name))
+}
+
+func (d *Daemon) Status() string {
+	d.t.Helper()
+	return d.Ask(`{"request":"status"}`)
+}
+
+// MustStart starts a service that is expected to get healthy.
+func (d *Daemon) MustStart(name string, port int) {
+	d.t.Helper()
+	want(d.t, "the start of "+name, d.Start(name), fmt.Sprintf(`{"ok":true,"port":%d}`+"\n", port))
+}
+
+// WaitStatus waits until the status reply holds entry.
+func (d *Daemon) WaitStatus(entry string) {
+	d.t.Helper()
+	eventually(d.t, "status with "+entry, func() bool { return strings.Contains(d.Status(), entry) })
+}
+
+// WaitLog waits until the log holds text.
+func (d *Daemon) WaitLog(text string) {
+	d.t.Helper()
+	eventually(d.t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(d.Log.String(), text) })
+}
+
+// Ctl runs zrctl against the daemon.
+func (d *Daemon) Ctl(args ...string) (stdout, stderr string, status int) {
+	d.t.Helper()
+	return ctl(d.t, append([]string{"-addr", d.Addr}, args...)...)
+}
+
+func ctl(t testing.TB, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(zrctlPath, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// ask sends input on a connection of its own, ends it, and reads the answer.
+func ask(addr, input string) (string, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(limit))
+	if _, err := io.WriteString(conn, input); err != nil {
+		return "", err
+	}
+	conn.(*net.TCPConn).CloseWrite()
+	answer, err := io.ReadAll(conn)
+	return string(answer), err
+}

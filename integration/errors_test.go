@@ -1,0 +1,154 @@
+//go:build unix
+
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Every refusal of a start that is not about the service's own behaviour, byte for byte.
+func TestStartErrors(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	h.Install("library", Behaviour{})
+	h.Write("store/library/1.0.0/package.toml", "name = \"library\"\nversion = \"1.0.0\"\nbinary = \"fake\"\n")
+	h.Install("portless", Behaviour{})
+	h.Write("store/portless/1.0.0/package.toml", "binary = \"fake\"\n[service]\nstart = \"fake\"\n")
+	h.Install("data", Behaviour{})
+	h.Write("store/data/1.0.0/package.toml", "[service]\nport = 9200\n")
+	h.Install("gone", Behaviour{})
+	gone := filepath.Join(h.folder("gone"), "fake")
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ request, why string }{
+		{`{"request":"start-service"}`, "missing service name"},
+		{`{"request":"start-service","name":null}`, "missing service name"},
+		{`{"request":"start-service","name":""}`, "missing service name"},
+		{`{"request":"start-service","name":"nobody"}`, "package 'nobody' not found"},
+		{`{"request":"start-service","name":"library"}`, "package 'library' has no service section"},
+		{`{"request":"start-service","name":"portless"}`, "service 'portless' has no port configured"},
+		{`{"request":"start-service","name":"data"}`, "package 'data' has no binary"},
+		{`{"request":"start-service","name":"gone"}`, "binary not found: " + gone},
+	} {
+		want(t, row.request, d.Ask(row.request), errorLine(row.why))
+	}
+	want(t, "status", d.Status(), statusLine())
+	want(t, "the log", d.Log.String(), "daemon: listening on "+d.Addr+"\n")
+}
+
+// Binaries that are there and cannot run.
+func TestBinariesThatCannotRun(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	for _, row := range []struct {
+		name, content string
+		mode          os.FileMode
+		why           string
+	}{
+		{"not-executable", "#!/bin/sh\n", 0o644, "permission denied"},
+		{"not-a-program", "\x00\x01\x02\x03", 0o755, "exec format error"},
+		{"empty", "", 0o755, "exec format error"},
+		{"no-interpreter", "#!/nonexistent/interpreter\n", 0o755, "no such file or directory: the interpreter or loader that it names"},
+		{"a-folder", "", 0, "permission denied"},
+	} {
+		h.Install(row.name, Behaviour{})
+		binary := filepath.Join(h.folder(row.name), "fake")
+		replace(t, binary, row.content, row.mode)
+		want(t, row.name, d.Start(row.name), errorLine("failed to spawn service: "+binary+": "+row.why))
+	}
+	want(t, "status", d.Status(), statusLine())
+}
+
+// replace puts a file with this mode in the place of another, or a folder for mode 0.
+func replace(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	err := os.Remove(path)
+	if err == nil && mode == 0 {
+		err = os.Mkdir(path, 0o755)
+	} else if err == nil {
+		err = os.WriteFile(path, []byte(content), mode)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// held is the error about a port that this process holds, or another of the given number and name.
+func held(port, pid int, command string) string {
+	if runtime.GOOS != "linux" {
+		return fmt.Sprintf("port %d is held by another process", port)
+	}
+	return fmt.Sprintf("port %d is held by pid %d (%s)", port, pid, command)
+}
+
+func ownCommand() string {
+	comm, _ := os.ReadFile("/proc/self/comm")
+	return strings.TrimSpace(string(comm))
+}
+
+// A taken port is told before anything is spawned, on whatever address it is taken.
+func TestPortTakenBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	for i, address := range []string{"127.0.0.1", "127.0.0.2", "", "::1"} {
+		name := fmt.Sprint("kv-", i)
+		port := h.Install(name, Behaviour{})
+		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+		if err != nil {
+			t.Logf("cannot try a port that is taken on %s: %v", address, err) // not all systems have these two
+			continue
+		}
+		// Another test that forks at this moment holds the port as well, until it executes.
+		taken := errorLine(held(port, os.Getpid(), ownCommand()))
+		eventually(t, taken, func() bool { return d.Start(name) == taken })
+		want(t, "status", d.Status(), statusLine())
+		if events := h.Events(name); len(events) > 0 {
+			t.Errorf("the port on %s was taken, and yet: %q", address, events)
+		}
+		l.Close()
+		eventually(t, name, func() bool { return d.Start(name) == portLine(port) })
+		want(t, "stop", d.Stop(name), okLine)
+	}
+}
+
+// The port of another service of this daemon is told with that service's name.
+func TestPortOfAnotherService(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("web", Behaviour{ListenAfter: 300})
+	h.InstallAt("kv", port, Behaviour{})
+	d := startDaemon(t, h)
+	first := make(chan string)
+	go func() { first <- ctlOut(t, d, "start", "web") }()
+	h.WaitEvent("web", "start") // its port is not bound yet, but is no longer free
+	want(t, "start of kv while web starts", d.Start("kv"), errorLine(fmt.Sprintf("port %d is held by service 'web'", port)))
+	want(t, "start of web", <-first, portLine(port))
+	why := held(port, h.Last("web", "start"), "fake") + ", service 'web'"
+	if runtime.GOOS != "linux" {
+		why = fmt.Sprintf("port %d is held by service 'web'", port)
+	}
+	want(t, "start of kv", d.Start("kv"), errorLine(why))
+	want(t, "status", d.Status(), statusLine(entry("web", port, "running")))
+	want(t, "stop of web", d.Stop("web"), okLine)
+	d.MustStart("kv", port)
+	if starts := h.Pids("kv", "start"); len(starts) != 1 {
+		t.Errorf("kv was started %d times, want once", len(starts))
+	}
+}
+
+// ctlOut is what zrctl prints; it may run in a goroutine.
+func ctlOut(t *testing.T, d *Daemon, args ...string) string {
+	stdout, _, _ := d.Ctl(args...)
+	return stdout
+}

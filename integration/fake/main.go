@@ -1,0 +1,249 @@
+//go:build unix
+
+// Command fake is the service of the integration tests: an HTTP server that
+// does what the file "behave" beside it says, and notes in "events" what happened to it.
+// The file is read at the start and again for each connection, so a test can
+// change its mind.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// behave is what package integration knows as Behaviour.
+type behave struct {
+	ListenAfter      int    // ms before it listens
+	ListenNever      bool   // stays up without a listener
+	ExitAtOnce       *int   // exits with this status before it listens
+	ExitIfTaken      bool   // exits with 1 if the port is taken (else it stays up without a listener)
+	CrashAfter       int    // ms after its first answer: exits with 3
+	DropAfter        int    // ms after its first answer: closes its listener and stays up
+	StopAfter        int    // ms after its first answer: SIGSTOP to itself
+	Status           string // of the status line, "200 OK" if empty
+	Raw              string // written instead of an answer
+	Hang             bool   // takes connections and says nothing
+	Reset            bool   // resets connections
+	Trickle          bool   // one byte of an answer every 300 ms
+	Endless          bool   // sends without end
+	IgnoreTerm       bool
+	FlushOnTerm      int  // ms that it takes to end after SIGTERM; then it notes "flushed"
+	Grandchild       bool // a child that sleeps, in its group
+	GrandchildServes bool // the child listens, not the leader
+	ChildLeaves      bool // and has a group of its own
+	Background       bool // a child in its group, and the leader exits with 0
+	CloseStderr      bool
+	LeaveGroup       bool   // moves to a group of its child's
+	Say              string // a line on standard output, at the start
+}
+
+var dir = filepath.Dir(os.Args[0])
+
+func read() (b behave) {
+	data, err := os.ReadFile(filepath.Join(dir, "behave"))
+	if err == nil {
+		err = json.Unmarshal(data, &b)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fake:", err)
+		os.Exit(99)
+	}
+	return b
+}
+
+// note appends one line to events: its own process id and what happened.
+func note(what string) {
+	f, err := os.OpenFile(filepath.Join(dir, "events"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%d %s\n", os.Getpid(), what)
+}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "sleep" {
+		note("child")
+		time.Sleep(10 * time.Minute) // a test that failed leaves nothing for good
+	}
+	if len(os.Args) == 5 && os.Args[1] == "hasty" {
+		hasty(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
+	note("start " + strings.Join(os.Args[1:], " "))
+	b := read()
+	signals(b)
+	if b.Say != "" {
+		fmt.Println(b.Say)
+	}
+	if b.CloseStderr {
+		os.Stderr.Close()
+	}
+	if b.Grandchild || b.Background {
+		child(false, "sleep")
+	}
+	if b.GrandchildServes && os.Getenv("FAKE_CHILD") == "" {
+		os.Setenv("FAKE_CHILD", "1")
+		child(b.ChildLeaves, os.Args[1:]...)
+		select {}
+	}
+	if b.LeaveGroup {
+		syscall.Setpgid(0, child(true, "sleep"))
+	}
+	if b.Background {
+		os.Exit(0)
+	}
+	if b.ExitAtOnce != nil {
+		os.Exit(*b.ExitAtOnce)
+	}
+	time.Sleep(ms(b.ListenAfter))
+	if b.ListenNever {
+		select {}
+	}
+	serve(b)
+}
+
+// hasty sends line to addr again and again, and closes without a look at the answer.
+func hasty(addr, line, times string) {
+	n, _ := strconv.Atoi(times)
+	for range n {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "fake:", err)
+			os.Exit(97)
+		}
+		fmt.Fprintln(conn, line)
+		conn.Close()
+	}
+}
+
+func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+
+func signals(b behave) {
+	terms := make(chan os.Signal, 1)
+	if !b.IgnoreTerm && b.FlushOnTerm == 0 {
+		return
+	}
+	signal.Notify(terms, syscall.SIGTERM)
+	go func() {
+		for range terms {
+			note("term")
+			if b.FlushOnTerm > 0 {
+				time.Sleep(ms(b.FlushOnTerm))
+				note("flushed")
+				os.Exit(0)
+			}
+		}
+	}()
+}
+
+func child(ownGroup bool, args ...string) int {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: ownGroup}
+	if err := cmd.Start(); err != nil {
+		note(err.Error())
+		os.Exit(98)
+	}
+	return cmd.Process.Pid
+}
+
+// serve listens on loopback only, whatever it is told.
+func serve(b behave) {
+	l, err := net.Listen("tcp", "127.0.0.1"+strings.TrimPrefix(os.Args[1], "--listen="))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fake:", err)
+		if b.ExitIfTaken {
+			os.Exit(1)
+		}
+		select {}
+	}
+	note("listen")
+	later := sync.OnceFunc(func() {
+		after(b.CrashAfter, func() { os.Exit(3) })
+		after(b.DropAfter, func() { l.Close() })
+		after(b.StopAfter, func() { syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
+	})
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			select {}
+		}
+		go func() {
+			answer(conn)
+			later()
+		}()
+	}
+}
+
+func after(n int, do func()) {
+	if n > 0 {
+		time.AfterFunc(ms(n), do)
+	}
+}
+
+// readHead returns the lines of a request's head, with " | " between them.
+func readHead(conn net.Conn) (head string, ok bool) {
+	var lines []string
+	for r := bufio.NewReader(conn); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return "", false
+		}
+		if line == "\r\n" {
+			return strings.Join(lines, " | "), true
+		}
+		lines = append(lines, strings.TrimSuffix(line, "\r\n"))
+	}
+}
+
+func answer(conn net.Conn) {
+	defer conn.Close()
+	b := read()
+	if b.Reset {
+		conn.(*net.TCPConn).SetLinger(0)
+		return
+	}
+	head, ok := readHead(conn)
+	if !ok {
+		return
+	}
+	note("get " + head)
+	status := b.Status
+	if status == "" {
+		status = "200 OK"
+	}
+	reply := "HTTP/1.0 " + status + "\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+	switch {
+	case b.Raw != "":
+		conn.Write([]byte(b.Raw))
+	case b.Hang:
+		note("hang")
+		time.Sleep(time.Hour)
+	case b.Trickle:
+		for i := range len(reply) {
+			if _, err := conn.Write([]byte(reply[i : i+1])); err != nil {
+				return
+			}
+			time.Sleep(300 * time.Millisecond)
+		}
+	case b.Endless:
+		for {
+			if _, err := conn.Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	default:
+		conn.Write([]byte(reply))
+	}
+}

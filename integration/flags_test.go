@@ -1,0 +1,164 @@
+//go:build unix
+
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// run runs a program to its end.
+func run(t testing.TB, cmd *exec.Cmd) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// A daemon that is called wrongly says so, exits with 2, and does not listen.
+func TestUsageErrorsOfTheDaemon(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	for _, row := range []struct {
+		args []string
+		why  string
+	}{
+		{[]string{"-addr", "0.0.0.0:0"}, "error: -addr 0.0.0.0:0 is not a loopback address: the protocol has no login, so the daemon listens on this machine only\n"},
+		{[]string{"-addr", ":0"}, "error: -addr :0 is not a loopback address: the protocol has no login, so the daemon listens on this machine only\n"},
+		{[]string{"-addr", "[::]:0"}, "error: -addr [::]:0 is not a loopback address: the protocol has no login, so the daemon listens on this machine only\n"},
+		{[]string{"-addr", "192.0.2.1:19100"}, "error: -addr 192.0.2.1:19100 is not a loopback address: the protocol has no login, so the daemon listens on this machine only\n"},
+		{[]string{"-addr", "127.0.0.1"}, "error: -addr 127.0.0.1: address 127.0.0.1: missing port in address\n"},
+		{[]string{"-addr", "127.0.0.1:65536"}, "error: -addr 127.0.0.1:65536: address 65536: invalid port\n"},
+		{[]string{"-addr", ""}, "error: "},
+		{[]string{"-health-interval", "0"}, "error: -health-interval 0s is too short\n"},
+		{[]string{"-health-interval", "-1s"}, "error: -health-interval -1s is too short\n"},
+		{[]string{"-health-interval", "soon"}, `invalid value "soon" for flag -health-interval`},
+		{[]string{"-allow", "nobody-of-that-name"}, `error: -allow nobody-of-that-name: `},
+		{[]string{"-nonsense"}, "flag provided but not defined: -nonsense\n"},
+		{[]string{"-addr"}, "flag needs an argument: -addr\n"},
+		{[]string{"extra"}, `error: unexpected argument "extra": zrd takes flags only; see zrd -h` + "\n"},
+		{[]string{"-addr", "127.0.0.1:0", "start", "kv"}, `error: unexpected argument "start": zrd takes flags only; see zrd -h` + "\n"},
+	} {
+		out, errs, status := run(t, exec.Command(zrdPath, append([]string{"-home", home}, row.args...)...))
+		if status != 2 || out != "" || !strings.HasPrefix(errs, row.why) || strings.Contains(errs, "listening") {
+			t.Errorf("zrd %q: exit status %d, output %q, error\n got %q\nwant %q", row.args, status, out, errs, row.why)
+		}
+	}
+}
+
+// -home wins over $ZR_HOME, which wins over ~/.zr.
+func TestWhichHome(t *testing.T) {
+	t.Parallel()
+	user, variable, given := newHome(t), newHome(t), newHome(t)
+	dotZr := &Home{t, filepath.Join(user.Dir, ".zr")}
+	ports := map[*Home]int{}
+	for _, h := range []*Home{dotZr, variable, given} {
+		ports[h] = h.Install("kv", Behaviour{})
+	}
+	for _, row := range []struct {
+		what string
+		home *Home
+		env  []string
+		args []string
+	}{
+		{"~/.zr", dotZr, nil, nil},
+		{"~/.zr with an empty variable", dotZr, []string{"ZR_HOME="}, nil},
+		{"$ZR_HOME", variable, []string{"ZR_HOME=" + variable.Dir}, nil},
+		{"-home", given, []string{"ZR_HOME=" + variable.Dir}, []string{"-home", given.Dir}},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			cmd := exec.Command(zrdPath, append([]string{"-addr", "127.0.0.1:0"}, row.args...)...)
+			cmd.Env = append(without(os.Environ(), "ZR_HOME"), append(row.env, "HOME="+user.Dir)...)
+			d := startCommand(t, row.home, cmd)
+			d.MustStart("kv", ports[row.home])
+			want(t, "stop", d.Stop("kv"), okLine)
+		})
+	}
+}
+
+// A relative home is that of the daemon's own folder at its start.
+func TestRelativeHome(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	cmd := exec.Command(zrdPath, "-home", filepath.Base(h.Dir), "-addr", "127.0.0.1:0")
+	cmd.Dir = filepath.Dir(h.Dir)
+	d := startCommand(t, h, cmd)
+	d.MustStart("kv", port)
+}
+
+func without(env []string, name string) []string {
+	var rest []string
+	for _, v := range env {
+		if !strings.HasPrefix(v, name+"=") {
+			rest = append(rest, v)
+		}
+	}
+	return rest
+}
+
+// Port 0 picks one and the log tells which; every loopback address will do.
+func TestLoopbackAddresses(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	for _, host := range []string{"127.0.0.1", "localhost", "127.0.0.3", "::1"} {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Logf("cannot try %s: %v", host, err)
+			continue
+		}
+		l.Close()
+		d := startCommand(t, h, exec.Command(zrdPath, "-home", h.Dir, "-addr", net.JoinHostPort(host, "0")))
+		ip, port, err := net.SplitHostPort(d.Addr)
+		if err != nil || !net.ParseIP(ip).IsLoopback() || port == "0" {
+			t.Errorf("-addr %s: listening on %q", host, d.Addr)
+		}
+		want(t, "ping on "+d.Addr, d.Ask(`{"request":"ping"}`), okLine)
+		stdout, _, status := d.Ctl("ping")
+		if stdout != okLine || status != 0 {
+			t.Errorf("zrctl -addr %s ping: %q, exit status %d", d.Addr, stdout, status)
+		}
+	}
+}
+
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	var versions []string
+	for _, program := range []string{zrdPath, zrctlPath} {
+		for _, option := range []string{"-version", "--version"} {
+			out, errs, status := run(t, exec.Command(program, option))
+			version, ok := strings.CutPrefix(out, filepath.Base(program)+" ")
+			if status != 0 || errs != "" || !ok || !regexp.MustCompile(`^\S+\n$`).MatchString(version) {
+				t.Errorf("%s %s: exit status %d, %q, %q", program, option, status, out, errs)
+			}
+			versions = append(versions, version)
+		}
+	}
+	want(t, "the version of zrctl", versions[2], versions[0])
+}
+
+func TestUsageOfTheDaemon(t *testing.T) {
+	t.Parallel()
+	for _, option := range []string{"-h", "-help", "--help"} {
+		out, errs, status := run(t, exec.Command(zrdPath, option))
+		if status != 0 {
+			t.Errorf("zrd %s: exit status %d", option, status)
+		}
+		for _, word := range []string{"-home", "$ZR_HOME", "~/.zr", "-addr", "127.0.0.1:19100", "-health-interval", "10s", "-version"} {
+			if !strings.Contains(out+errs, word) {
+				t.Errorf("zrd %s does not speak of %s", option, word)
+			}
+		}
+	}
+}

@@ -1,0 +1,196 @@
+//go:build unix
+
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Behaviour is what the fake service does; see fake/main.go.
+type Behaviour struct {
+	ListenAfter      int    `json:",omitempty"`
+	ListenNever      bool   `json:",omitempty"`
+	ExitAtOnce       *int   `json:",omitempty"`
+	ExitIfTaken      bool   `json:",omitempty"`
+	CrashAfter       int    `json:",omitempty"`
+	DropAfter        int    `json:",omitempty"`
+	StopAfter        int    `json:",omitempty"`
+	Status           string `json:",omitempty"`
+	Raw              string `json:",omitempty"`
+	Hang             bool   `json:",omitempty"`
+	Reset            bool   `json:",omitempty"`
+	Trickle          bool   `json:",omitempty"`
+	Endless          bool   `json:",omitempty"`
+	IgnoreTerm       bool   `json:",omitempty"`
+	FlushOnTerm      int    `json:",omitempty"`
+	Grandchild       bool   `json:",omitempty"`
+	GrandchildServes bool   `json:",omitempty"`
+	ChildLeaves      bool   `json:",omitempty"`
+	Background       bool   `json:",omitempty"`
+	CloseStderr      bool   `json:",omitempty"`
+	LeaveGroup       bool   `json:",omitempty"`
+	Say              string `json:",omitempty"`
+}
+
+// A Home is a temporary home of fake packages.
+type Home struct {
+	t   testing.TB
+	Dir string
+}
+
+// newHome returns an empty home. At the end of the test, nothing that was started
+// from it may be left; what is left is killed and fails the test.
+func newHome(t testing.TB) *Home {
+	t.Helper()
+	noteSources()
+	h := &Home{t, t.TempDir()}
+	t.Cleanup(h.checkNothingLeft)
+	return h
+}
+
+// Install makes a package with the fake as its binary, on a free port, which
+// it returns. extra is appended to the [service] table.
+func (h *Home) Install(name string, b Behaviour, extra ...string) int {
+	h.t.Helper()
+	port := freePort(h.t)
+	h.InstallAt(name, port, b, extra...)
+	return port
+}
+
+// InstallAt is Install on a given port. The receipt comes last: a daemon that is just looking
+// for eager packages sees all of the package or nothing.
+func (h *Home) InstallAt(name string, port int, b Behaviour, extra ...string) {
+	h.t.Helper()
+	h.Write(fmt.Sprintf("store/%s/1.0.0/package.toml", name), fmt.Sprintf(
+		"name = %q\nversion = \"1.0.0\"\nbinary = \"fake\"\n[service]\nstart = \"fake --listen=:{port}\"\nport = %d\n%s\n",
+		name, port, strings.Join(extra, "\n")))
+	h.Behave(name, b)
+	if err := os.Symlink(fakePath, filepath.Join(h.folder(name), "fake")); err != nil && !errors.Is(err, os.ErrExist) {
+		h.t.Fatal(err)
+	}
+	h.Write(fmt.Sprintf("modules/%s.json", name), `{"schema":1,"current":"1.0.0","active":true,"versions":{}}`)
+}
+
+// Behave changes what an installed fake does; most of it applies from the next
+// connection or start.
+func (h *Home) Behave(name string, b Behaviour) {
+	h.t.Helper()
+	data, err := json.Marshal(b)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.Write(fmt.Sprintf("store/%s/1.0.0/behave", name), string(data)) // the fake may read at any moment
+}
+
+// Write writes a file of the home, and the folders that lead to it. Who reads at the same
+// time sees all of it or nothing.
+func (h *Home) Write(path, content string) {
+	h.t.Helper()
+	path = filepath.Join(h.Dir, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".new", []byte(content), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *Home) folder(name string) string { return filepath.Join(h.Dir, "store", name, "1.0.0") }
+
+// Events returns what the fake of a package has noted so far, as "PID what".
+func (h *Home) Events(name string) []string {
+	data, err := os.ReadFile(filepath.Join(h.folder(name), "events"))
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+}
+
+// Pids returns the processes of a package that noted what, oldest first:
+// "start" for leaders, "child" for grandchildren of the daemon.
+func (h *Home) Pids(name, what string) []int {
+	var pids []int
+	for _, event := range h.Events(name) {
+		number, said, _ := strings.Cut(event, " ")
+		if said == what || strings.HasPrefix(said, what+" ") {
+			pid, _ := strconv.Atoi(number)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// WaitEvent waits until a process of a package has noted what, and returns the newest.
+func (h *Home) WaitEvent(name, what string) int {
+	h.t.Helper()
+	eventually(h.t, fmt.Sprintf("%q of %s", what, name), func() bool { return h.Last(name, what) != 0 })
+	return h.Last(name, what)
+}
+
+// Last is the newest process of a package that noted what, or 0.
+func (h *Home) Last(name, what string) int {
+	pids := h.Pids(name, what)
+	if len(pids) == 0 {
+		return 0
+	}
+	return pids[len(pids)-1]
+}
+
+// Kill ends the newest process of a package with SIGKILL. (Number 0 would be the
+// test's own group.)
+func (h *Home) Kill(name string) {
+	h.t.Helper()
+	pid := h.Last(name, "start")
+	if pid <= 0 {
+		h.t.Fatalf("there is no process of %s to kill", name)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func (h *Home) checkNothingLeft() {
+	folders, _ := filepath.Glob(filepath.Join(h.Dir, "store", "*"))
+	for _, folder := range folders {
+		name := filepath.Base(folder)
+		for _, event := range h.Events(name) {
+			number, what, _ := strings.Cut(event, " ")
+			pid, _ := strconv.Atoi(number)
+			if alive(pid) && isFake(pid) {
+				h.t.Errorf("process %d of %s (%s) is left at the end of the test", pid, name, what)
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	}
+}
+
+// isFake guards against numbers that were given to another process since.
+func isFake(pid int) bool {
+	if cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
+		return bytes.Contains(cmdline, []byte("/fake"))
+	}
+	return true
+}
+
+// alive tells whether a process is there and no zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err == nil {
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+	}
+	if _, err := os.Stat("/proc/self"); err == nil {
+		return false
+	}
+	return syscall.Kill(pid, 0) == nil // no /proc on this system
+}

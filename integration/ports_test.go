@@ -1,0 +1,199 @@
+//go:build linux
+
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A foreigner is a server of the test's own on a port that a service wants.
+type foreigner struct {
+	net.Listener
+	name string // as an error names it: "pid 49 (caddy)"
+}
+
+// squat takes port on loopback, and answers every connection with answer ("": with silence).
+// It keeps trying while the port is held.
+func squat(t *testing.T, port int, answer string) *foreigner {
+	t.Helper()
+	f := &foreigner{name: holder(os.Getpid())}
+	eventually(t, "a foreigner's turn at the port", func() (ok bool) {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		f.Listener = l
+		return err == nil
+	})
+	t.Cleanup(func() { f.Close() })
+	go func() {
+		for {
+			conn, err := f.Accept()
+			if err != nil {
+				return
+			}
+			if answer == "" {
+				defer conn.Close()
+				continue
+			}
+			io.WriteString(conn, answer)
+			conn.(*net.TCPConn).CloseWrite()
+			go func() {
+				defer conn.Close()
+				io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
+	return f
+}
+
+const (
+	healthyAnswer = "HTTP/1.0 200 OK\r\n\r\n"
+	absentAnswer  = "HTTP/1.0 404 Not Found\r\n\r\n"
+)
+
+// holder words a process as an error does.
+func holder(pid int) string {
+	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return fmt.Sprintf("pid %d (%s)", pid, strings.TrimSpace(string(comm)))
+}
+
+// neverRunning watches status until the test ends or the function that it
+// returns is called.
+func neverRunning(t *testing.T, d *Daemon, name string) (stop func()) {
+	t.Helper()
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ended:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			status, err := ask(d.Addr, `{"request":"status"}`)
+			if err == nil && strings.Contains(status, fmt.Sprintf(`"name":%q`, name)) && strings.Contains(status, `"running"`) {
+				t.Errorf("%s counts as running: %s", name, status)
+				return
+			}
+		}
+	}()
+	return func() { close(ended); <-done }
+}
+
+func heldReply(port int, by string) string {
+	return fmt.Sprintf(`{"ok":false,"error":"port %d is held by %s"}`+"\n", port, by)
+}
+
+// A foreigner takes the port after the check and before the service binds it,
+// whatever it answers and whatever the service makes of that.
+func TestPortTakenBetweenCheckAndBind(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		b      Behaviour
+		answer string
+	}{
+		"it-stays":          {Behaviour{}, healthyAnswer},
+		"it-exits":          {Behaviour{ExitIfTaken: true}, healthyAnswer},
+		"it-stays-absent":   {Behaviour{}, absentAnswer},
+		"it-exits-silence":  {Behaviour{ExitIfTaken: true}, ""},
+		"it-stays-silence":  {Behaviour{}, ""},
+		"it-never-listened": {Behaviour{ListenNever: true}, healthyAnswer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			test.b.ListenAfter = 3000
+			port := h.Install("kv", test.b)
+			d := startDaemon(t, h)
+			stop := neverRunning(t, d, "kv")
+			defer stop()
+			reply := make(chan string, 1)
+			go func() {
+				answer, _ := ask(d.Addr, `{"request":"start-service","name":"kv"}`)
+				reply <- answer
+			}()
+			eventually(t, "the spawn", func() bool { return h.Last("kv", "start") != 0 })
+			f := squat(t, port, test.answer)
+			got, expect := <-reply, heldReply(port, f.name)
+			if test.b.ExitIfTaken { // which is noticed first, the exit or the foreigner, is chance
+				early := strings.Replace(expect, "port ", "service 'kv' exited before it was healthy: exit status 1: port ", 1)
+				if got == early {
+					expect = early
+				}
+			}
+			want(t, "the start", got, expect)
+			want(t, "status", d.Status(), `{"ok":true,"services":[]}`+"\n")
+		})
+	}
+}
+
+// A service that lost its port to a foreigner after it was healthy is not
+// healthy any more, even though the port answers; and it does not come back before
+// the port is free.
+func TestPortTakenFromARunningService(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{DropAfter: 200})
+	d := startDaemon(t, h, "-health-interval", "4s")
+	d.MustStart("kv", port)
+	h.Behave("kv", Behaviour{})
+	f := squat(t, port, healthyAnswer)
+	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): port %d is held by %s\n", port, f.name))
+	d.WaitStatus(`"starting"`)
+	stop := neverRunning(t, d, "kv")
+	d.WaitLog(fmt.Sprintf("daemon: failed to restart 'kv': port %d is held by %s\n", port, f.name))
+	d.WaitLog("daemon: restarting 'kv' in 2s\n")
+	stop()
+	f.Close()
+	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+}
+
+// Between the check and the bind of a restart it is as with a start.
+func TestPortTakenDuringARestart(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	h.Behave("kv", Behaviour{ListenAfter: 3000, ExitIfTaken: true})
+	h.Kill("kv")
+	d.WaitStatus(`"starting"`)
+	stop := neverRunning(t, d, "kv")
+	eventually(t, "the restart", func() bool { return len(h.Pids("kv", "start")) == 2 })
+	f := squat(t, port, healthyAnswer)
+	d.WaitLog(fmt.Sprintf("daemon: service 'kv' failed health check after restart\ndaemon: service 'kv' unhealthy (failure 2/5): port %d is held by %s\n", port, f.name))
+	stop()
+	f.Close()
+	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+}
+
+// What a dead service left behind, out of its group and still serving, is no
+// service of this daemon.
+func TestLeftoverServes(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{GrandchildServes: true, ChildLeaves: true})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	leader, leftover := h.Pids("kv", "start")[0], h.Last("kv", "listen")
+	if leader == leftover || leftover <= 0 {
+		t.Fatal("no child of the leader serves")
+	}
+	who := holder(leftover)
+	syscall.Kill(leader, syscall.SIGKILL)
+	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): signal: killed: port %d is held by %s\n", port, who))
+	stop := neverRunning(t, d, "kv")
+	d.WaitLog(fmt.Sprintf("daemon: failed to restart 'kv': port %d is held by %s\n", port, who))
+	stop()
+	want(t, "the stop", d.Stop("kv"), `{"ok":true}`+"\n")
+	want(t, "a new start", d.Start("kv"), heldReply(port, who))
+	syscall.Kill(leftover, syscall.SIGKILL)
+	eventually(t, "the end of the leftover", func() bool { return !alive(leftover) })
+	h.Behave("kv", Behaviour{})
+	d.MustStart("kv", port)
+}

@@ -1,0 +1,181 @@
+//go:build unix
+
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// logOf returns the lines of the log that tell of one service.
+func (d *Daemon) logOf(name string) string {
+	var lines strings.Builder
+	for line := range strings.Lines(d.Log.String()) {
+		if strings.Contains(line, "'"+name+"'") {
+			lines.WriteString(line)
+		}
+	}
+	return lines.String()
+}
+
+// says makes the lines of a log about a service; %[1]s is its name and %[2]d its port.
+func says(name string, port int, lines ...string) string {
+	var log strings.Builder
+	for _, line := range lines {
+		fmt.Fprint(&log, "daemon: "+strings.NewReplacer("NAME", "'"+name+"'", "PORT", fmt.Sprint(port)).Replace(line)+"\n")
+	}
+	return log.String()
+}
+
+// wantLog waits until the log about a service is exactly these lines.
+func (d *Daemon) wantLog(name string, port int, lines ...string) {
+	d.t.Helper()
+	log := says(name, port, lines...)
+	eventually(d.t, "the last line of "+log, func() bool { return strings.Count(d.logOf(name), "\n") >= len(lines) })
+	want(d.t, "the log about "+name, d.logOf(name), log)
+}
+
+func TestServicesThatGetHealthy(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	var all sync.WaitGroup
+	for name, b := range map[string]Behaviour{
+		"plain":      {},
+		"slow":       {ListenAfter: 1500},
+		"grandchild": {GrandchildServes: true},
+		"no-reason":  {Raw: "HTTP/1.1 200\r\n\r\n"},
+		"liar":       {Status: "200 Not 404"},
+		"bare":       {Raw: "HTTP/1.0 200 OK"},
+	} {
+		port := h.Install(name, b)
+		all.Go(func() {
+			want(t, name, d.Start(name), portLine(port))
+			d.wantLog(name, port, "started service NAME on port PORT")
+			if starts := h.Events(name)[0]; !strings.HasSuffix(starts, fmt.Sprintf(" start --listen=:%d", port)) {
+				t.Errorf("%s was started as %q", name, starts)
+			}
+		})
+	}
+	all.Wait()
+	want(t, "stop", d.Stop("slow"), okLine)
+	d.WaitLog("daemon: stopping service 'slow'\n")
+}
+
+// Services that never get healthy, side by side: "starting" for 10 s, then an error, no process and no entry.
+func TestServicesThatNeverGetHealthy(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	var all sync.WaitGroup
+	for name, b := range map[string]Behaviour{
+		"deaf":       {ListenNever: true},
+		"hang":       {Hang: true},
+		"error":      {Status: "500 Internal Server Error"},
+		"not-200":    {Status: "404 Not 200"},
+		"no-content": {Status: "204 No Content"},
+		"moved":      {Status: "301 Moved"},
+		"trickle":    {Trickle: true},
+		"endless":    {Endless: true},
+		"reset":      {Reset: true},
+		"no-http":    {Raw: "200 OK\r\n"},
+		"in-body":    {Raw: "HTTP/1.0 503 No\r\n\r\nHTTP/1.0 200 OK\r\n"},
+		"long-code":  {Raw: "HTTP/1.0 2000 OK\r\n"},
+		"silent":     {Raw: "\r\n"},
+	} {
+		port := h.Install(name, b)
+		all.Go(func() {
+			want(t, name, d.Start(name), errorLine("health check timeout"))
+			if status := d.Status(); strings.Contains(status, `"`+name+`"`) {
+				t.Errorf("%s has an entry after its start failed: %s", name, status)
+			}
+			if starts := h.Pids(name, "start"); len(starts) != 1 || alive(starts[0]) {
+				t.Errorf("%s: processes %v, want one that is gone", name, starts)
+			}
+			d.wantLog(name, port, "started service NAME on port PORT")
+		})
+		d.WaitStatus(entry(name, port, "starting"))
+	}
+	all.Wait()
+	want(t, "status", d.Status(), statusLine())
+}
+
+// An exit is told at once, with its status, and so is what came of a leader that forks and exits.
+func TestServicesThatExitBeforeTheyAreHealthy(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	zero, three := 0, 3
+	for name, row := range map[string]struct {
+		b   Behaviour
+		how string
+	}{
+		"done":       {Behaviour{ExitAtOnce: &zero}, "exit status 0"},
+		"broken":     {Behaviour{ExitAtOnce: &three}, "exit status 3"},
+		"background": {Behaviour{Background: true}, "exit status 0"},
+		"sick":       {Behaviour{Status: "503 Not Yet", CrashAfter: 100}, "exit status 3"},
+	} {
+		port := h.Install(name, row.b)
+		want(t, name, d.Start(name), errorLine("service '"+name+"' exited before it was healthy: "+row.how))
+		want(t, "status", d.Status(), statusLine())
+		d.wantLog(name, port, "started service NAME on port PORT")
+		for _, child := range h.Pids(name, "child") {
+			if alive(child) {
+				t.Errorf("the child of %s, process %d, outlives it", name, child)
+			}
+		}
+	}
+}
+
+// Starts of one name at once make one process, and all get the same answer; so does a start of a running one.
+func TestConcurrentStarts(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{ListenAfter: 300})
+	d := startDaemon(t, h)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() { want(t, "start", d.Start("kv"), portLine(port)) })
+	}
+	all.Wait()
+	d.MustStart("kv", port)
+	if starts := h.Pids("kv", "start"); len(starts) != 1 {
+		t.Errorf("processes %v, want one", starts)
+	}
+}
+
+// What the probe sends, byte for byte.
+func TestProbeRequest(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	for name, path := range map[string]string{"default": "/health", "root": "/", "query": "/a/b%20c?d=e&f#g"} {
+		var health []string
+		if name != "default" {
+			health = []string{fmt.Sprintf("health = %q", path)}
+		}
+		port := h.Install(name, Behaviour{}, health...)
+		d.MustStart(name, port)
+		event := fmt.Sprintf("get GET %s HTTP/1.0 | Host: 127.0.0.1:%d | Connection: close", path, port)
+		h.WaitEvent(name, event)
+	}
+}
+
+// A stop ends a start, whose client gets an error.
+func TestStopEndsAStart(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{ListenNever: true})
+	d := startDaemon(t, h)
+	first := make(chan string)
+	go func() { first <- ctlOut(t, d, "start", "kv") }()
+	d.WaitStatus(entry("kv", port, "starting"))
+	want(t, "stop", d.Stop("kv"), okLine)
+	want(t, "the start", <-first, errorLine("service 'kv' was stopped"))
+	want(t, "status", d.Status(), statusLine())
+	d.wantLog("kv", port, "started service NAME on port PORT", "stopping service NAME")
+	h.Behave("kv", Behaviour{})
+	d.MustStart("kv", port)
+}

@@ -1,0 +1,121 @@
+//go:build unix
+
+package integration
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A stop is answered when nothing is left of the service, not before.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	for name, b := range map[string]Behaviour{
+		"plain":      {},
+		"grandchild": {Grandchild: true},
+		"flush":      {FlushOnTerm: 500, Grandchild: true},
+		"stubborn":   {IgnoreTerm: true, Grandchild: true}, // takes the whole grace
+	} {
+		port := h.Install(name, b)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d.MustStart(name, port)
+			if b.Grandchild {
+				h.WaitEvent(name, "child")
+			}
+			want(t, "stop", d.Stop(name), okLine)
+			for _, pid := range append(h.Pids(name, "start"), h.Pids(name, "child")...) {
+				if alive(pid) {
+					t.Errorf("process %d is alive after the reply", pid)
+				}
+			}
+			if !free(port) {
+				t.Errorf("port %d is still taken after the reply", port)
+			}
+			if status := d.Status(); strings.Contains(status, name) {
+				t.Errorf("there is an entry after the reply: %s", status)
+			}
+			d.wantLog(name, port, "started service NAME on port PORT", "stopping service NAME")
+			if b.FlushOnTerm > 0 && h.Last(name, "flushed") == 0 {
+				t.Error("it was not left the time to flush")
+			}
+			if b.IgnoreTerm && h.Last(name, "term") == 0 {
+				t.Error("it was killed without a SIGTERM")
+			}
+		})
+	}
+}
+
+// SIGTERM goes to the whole group at once: the child goes while the leader still flushes.
+func TestStopSignalsTheGroup(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{FlushOnTerm: 4000, Grandchild: true})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	child := h.WaitEvent("kv", "child")
+	stopped := make(chan string)
+	go func() { stopped <- ctlOut(t, d, "stop", "kv") }()
+	eventually(t, "the end of the child", func() bool { return !alive(child) })
+	if h.Last("kv", "flushed") != 0 {
+		t.Error("the child had to wait for its leader's end")
+	}
+	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
+	want(t, "stop", <-stopped, okLine)
+	want(t, "status", d.Status(), statusLine())
+}
+
+// A start that comes after a stop waits for it, then makes a new process.
+func TestStartDuringAStop(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{FlushOnTerm: 500})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	first := h.Last("kv", "start")
+	stopped := make(chan string)
+	go func() { stopped <- ctlOut(t, d, "stop", "kv") }()
+	h.WaitEvent("kv", "term")
+	d.MustStart("kv", port)
+	want(t, "stop", <-stopped, okLine)
+	if alive(first) || h.Last("kv", "start") == first {
+		t.Error("the start was answered by the old process")
+	}
+}
+
+// A stop ends a back-off of 4 s at once, and nothing comes back later: another service, killed just before the
+// stop and back after 2 s, is back only after the reply, and once more after the time at which the stopped one would have been.
+func TestStopEndsABackoff(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	zero := 0
+	kv, witness := h.Install("kv", Behaviour{}), h.Install("witness", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", kv)
+	d.MustStart("witness", witness)
+	h.Behave("kv", Behaviour{ExitAtOnce: &zero})
+	h.Kill("kv")
+	h.Kill("witness")
+	d.WaitLog("daemon: service 'witness' restarted successfully\n")
+	d.WaitLog("daemon: restarting 'kv' in 4s\n")
+	started := h.Pids("kv", "start")
+	h.Kill("witness")
+	d.WaitLog("daemon: restarting 'witness' in 2s\n")
+	want(t, "stop", d.Stop("kv"), okLine)
+	want(t, "status", d.Status(), statusLine(entry("witness", witness, "starting")))
+	d.WaitStatus(entry("witness", witness, "running"))
+	h.Kill("witness")
+	d.WaitLog("daemon: restarting 'witness' in 4s\n")
+	d.WaitStatus(entry("witness", witness, "running"))
+	if got := h.Pids("kv", "start"); !slices.Equal(got, started) {
+		t.Errorf("kv came back after its stop: processes %v, before %v", got, started)
+	}
+	want(t, "status", d.Status(), statusLine(entry("witness", witness, "running")))
+	d.wantLog("kv", kv, "started service NAME on port PORT", "service NAME unhealthy (failure 1/5): signal: killed",
+		"restarting NAME in 1s", "service NAME failed health check after restart",
+		"service NAME unhealthy (failure 2/5): exit status 0", "restarting NAME in 2s", "service NAME failed health check after restart",
+		"service NAME unhealthy (failure 3/5): exit status 0", "restarting NAME in 4s", "stopping service NAME")
+}

@@ -1,0 +1,175 @@
+//go:build unix
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// result is what a run of zrctl came to.
+type result struct {
+	out, errs string
+	exit      int
+}
+
+func ctlResult(t testing.TB, args ...string) result {
+	t.Helper()
+	out, errs, exit := ctl(t, args...)
+	return result{out, errs, exit}
+}
+
+func (d *Daemon) result(args ...string) result {
+	d.t.Helper()
+	return ctlResult(d.t, append([]string{"-addr", d.Addr}, args...)...)
+}
+
+func wantResult(t testing.TB, what string, got, wanted result) {
+	t.Helper()
+	if got != wanted {
+		t.Errorf("zrctl %s:\n got %q\nwant %q", what, got, wanted)
+	}
+}
+
+// Every command prints the reply as it came; 0 is for good news and 1 for bad.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	kv, web := h.Install("kv", Behaviour{}), h.Install("web", Behaviour{})
+	d := startDaemon(t, h)
+	home := os.Getenv("ZR_HOME")
+	if user, err := os.UserHomeDir(); home == "" && err == nil {
+		home = filepath.Join(user, ".zr")
+	}
+	hint := "hint: the daemon looks in modules/ of its home: what its -home or $ZR_HOME says, or ~/.zr (from here, " + home + ")\n"
+	missing := errorLine("package 'nobody' not found")
+	both := statusLine(entry("kv", kv, "running"), entry("web", web, "running"))
+	for _, row := range []struct {
+		args string
+		want result
+	}{
+		{"ping", result{okLine, "", 0}},
+		{"status", result{statusLine(), "", 0}},
+		{"status kv", result{statusLine(), "", 1}},
+		{"start kv", result{portLine(kv), "", 0}},
+		{"start nobody", result{missing, hint, 1}},
+		{"start nobody web kv", result{missing + portLine(web) + portLine(kv), hint, 1}},
+		{"start kv web", result{portLine(kv) + portLine(web), "", 0}},
+		{"status", result{both, "", 0}},
+		{"status web kv", result{statusLine(entry("web", web, "running"), entry("kv", kv, "running")), "", 0}},
+		{"status kv nobody", result{statusLine(entry("kv", kv, "running")), "", 1}},
+		{"status nobody", result{statusLine(), "", 1}},
+		{"-o json status", result{both, "", 0}},
+		{"status -o json", result{both, "", 0}},
+		{"stop kv", result{okLine, "", 0}},
+		{"stop kv nobody web", result{okLine + okLine + okLine, "", 0}},
+		{"status", result{statusLine(), "", 0}},
+		{"start KV", result{errorLine("package 'KV' not found: a name is lower-case words of a-z and 0-9 joined by hyphens, at most 100 characters"), "", 1}},
+		{"shutdown", result{okLine, "", 0}},
+	} {
+		wantResult(t, row.args, d.result(strings.Fields(row.args)...), row.want)
+	}
+	d.WaitExit(0)
+	wantNoDaemon(t, d.result("ping"), d.Addr)
+	wantNoDaemon(t, d.result("start", "kv", "web"), d.Addr) // no point in asking twice
+}
+
+// wantNoDaemon wants exit status 3, and one line that says what to do.
+func wantNoDaemon(t *testing.T, got result, addr string) {
+	t.Helper()
+	wantResult(t, "without a daemon", got, result{"", "error: no daemon on " + addr +
+		": connect: connection refused; start one with zrd, or say where it listens with -addr or $ZRD_ADDR\n", 3})
+}
+
+// -addr wins over $ZRD_ADDR, and both over the default.
+func TestAddressOfTheDaemon(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, newHome(t))
+	nobody := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	for _, row := range []struct {
+		variable string
+		args     []string
+		exit     int
+	}{
+		{d.Addr, []string{"ping"}, 0},
+		{nobody, []string{"ping"}, 3},
+		{nobody, []string{"-addr", d.Addr, "ping"}, 0},
+		{nobody, []string{"ping", "-addr", d.Addr}, 0},
+		{nobody, []string{"--addr=" + d.Addr, "ping"}, 0},
+		{d.Addr, []string{"-addr", nobody, "ping"}, 3},
+	} {
+		cmd := exec.Command(zrctlPath, row.args...)
+		cmd.Env = append(os.Environ(), "ZRD_ADDR="+row.variable)
+		if _, errs, exit := run(t, cmd); exit != row.exit {
+			t.Errorf("ZRD_ADDR=%s zrctl %q: exit status %d, want %d (%s)", row.variable, row.args, exit, row.exit, errs)
+		}
+	}
+}
+
+// What makes no sense is told on standard error, exits with 2, and is not sent: there is no daemon, which
+// would be 3.
+func TestUsageErrorsOfTheClient(t *testing.T) {
+	t.Parallel()
+	nobody := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	for args, why := range map[string]string{
+		"":                           "no command",
+		"-v":                         "no command",
+		"frobnicate":                 `unknown command "frobnicate"`,
+		"START kv":                   `unknown command "START"`,
+		"start":                      "start needs a name, as in: zrctl start kv",
+		"stop":                       "stop needs a name, as in: zrctl stop kv",
+		"ping kv":                    "ping takes no name",
+		"shutdown now":               "shutdown takes no name",
+		"start kv -x":                "flag provided but not defined: -x",
+		"-x start kv":                "flag provided but not defined: -x",
+		"ping -timeout":              "flag needs an argument: -timeout",
+		"-timeout 0 ping":            "-timeout 0s is no time at all",
+		"-timeout -1s ping":          "-timeout -1s is no time at all",
+		"-timeout soon ping":         `invalid value "soon" for flag -timeout: parse error`,
+		"-o yaml status":             "-o yaml is neither json nor table",
+		"ping -v":                    "-v and -watch go with status",
+		"start kv -watch":            "-v and -watch go with status",
+		"-addr 127.0.0.1:99999 ping": `-addr or $ZRD_ADDR: strconv.ParseUint: parsing "99999": value out of range`,
+		"-addr localhost ping":       "-addr or $ZRD_ADDR: address localhost: missing port in address",
+	} {
+		words := append([]string{"-addr", nobody}, strings.Fields(args)...)
+		wantResult(t, args, ctlResult(t, words...), result{"", "error: " + why + "; see zrctl -h\n", 2})
+	}
+	wantResult(t, "start ''", ctlResult(t, "-addr", nobody, "start", "kv", ""), result{"", "error: an empty name; see zrctl -h\n", 2})
+}
+
+// Help goes to standard output, and shows an example of every command.
+func TestUsageOfTheClient(t *testing.T) {
+	t.Parallel()
+	wanted := ctlResult(t, "-h")
+	for _, args := range []string{"--help", "-help", "help", "help start", "start -h", "-v help"} {
+		wantResult(t, args, ctlResult(t, strings.Fields(args)...), wanted)
+	}
+	if wanted.exit != 0 || wanted.errs != "" {
+		t.Errorf("zrctl -h: %q", wanted)
+	}
+	for _, words := range []string{"  zrctl ping\n", "  zrctl status", "  zrctl start kv\n", "  zrctl stop kv", "  zrctl shutdown\n",
+		"-addr", "$ZRD_ADDR", "127.0.0.1:19100", "-timeout", "30s", "Exit status: 0"} {
+		if !strings.Contains(wanted.out, words) {
+			t.Errorf("zrctl -h does not show %q", words)
+		}
+	}
+}
+
+// The client stays small.
+func TestClientDependencies(t *testing.T) {
+	t.Parallel()
+	out, errs, status := run(t, exec.Command("go", "list", "-deps", "zr/zrctl"))
+	if status != 0 || !strings.Contains(out, "zr/internal/protocol\n") {
+		t.Fatalf("go list: exit status %d, %s%s", status, out, errs)
+	}
+	for pkg := range strings.Lines(out) {
+		if pkg == "net/http\n" || strings.Contains(pkg, "toml") {
+			t.Errorf("zrctl imports %s", pkg)
+		}
+	}
+}
