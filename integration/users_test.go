@@ -1,0 +1,148 @@
+//go:build linux
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A second user of the machine, and a third.
+const nobody, stranger = "nobody", "daemon"
+
+// as makes a command run as another user; the test is skipped where that cannot be.
+func as(t *testing.T, name string, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can speak as another user")
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Skipf("no second user: %v", err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	cmd.Dir = "/"
+	return cmd
+}
+
+// ctlAs is Ctl as another user; what zrctl says on both outputs.
+func (d *Daemon) ctlAs(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := as(t, name, exec.Command(zrctlPath, append([]string{"-addr", d.Addr}, args...)...))
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func denied(t *testing.T, name string) string {
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Skipf("no second user: %v", err)
+	}
+	return fmt.Sprintf(`{"ok":false,"error":"permission denied: user %s may not speak to this daemon (see zrd -allow)"}`+"\n", u.Uid)
+}
+
+// A second user gets the same answer to every request, and none is carried out.
+func TestSecondUserIsDenied(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	h.Install("web", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	for _, args := range [][]string{{"ping"}, {"status"}, {"start", "web"}, {"stop", "kv"}, {"shutdown"}} {
+		want(t, nobody+": "+strings.Join(args, " "), d.ctlAs(t, nobody, args...), denied(t, nobody))
+	}
+	d.checkOnly(t, "kv", port)
+}
+
+// checkOnly fails unless this one service runs, in its first process, and no
+// other was ever started.
+func (d *Daemon) checkOnly(t *testing.T, name string, port int) {
+	t.Helper()
+	want(t, "status", d.Status(), fmt.Sprintf(`{"ok":true,"services":[{"name":%q,"port":%d,"status":"running"}]}`+"\n", name, port))
+	if starts := len(d.Home.Pids(name, "start")); starts != 1 {
+		t.Errorf("%s was started %d times", name, starts)
+	}
+	if n := strings.Count(d.Log.String(), "daemon: started service "); n != 1 {
+		t.Errorf("%d services were started:\n%s", n, d.Log)
+	}
+}
+
+func TestAllow(t *testing.T) {
+	t.Parallel()
+	const ok = `{"ok":true}` + "\n"
+	u, err := user.Lookup(nobody)
+	if err != nil {
+		t.Skipf("no second user: %v", err)
+	}
+	for _, test := range []struct {
+		allow            string
+		nobody, stranger bool
+	}{
+		{"self", false, false}, {"any", true, true}, {nobody, true, false}, {u.Uid, true, false},
+		{stranger, false, true}, {stranger + "," + u.Uid, true, true},
+	} {
+		t.Run(test.allow, func(t *testing.T) {
+			t.Parallel()
+			d := startDaemon(t, newHome(t), "-allow", test.allow)
+			want(t, "a ping of root's", d.Ask(`{"request":"ping"}`), ok)
+			for name, allowed := range map[string]bool{nobody: test.nobody, stranger: test.stranger} {
+				expect := denied(t, name)
+				if allowed {
+					expect = ok
+				}
+				want(t, "a ping of "+name+"'s", d.ctlAs(t, name, "ping"), expect)
+			}
+		})
+	}
+}
+
+// A daemon that is not root's serves its own user, and root.
+func TestDaemonOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startCommand(t, h, as(t, nobody, exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0")))
+	want(t, "a ping of its own user's", d.ctlAs(t, nobody, "ping"), `{"ok":true}`+"\n")
+	want(t, "a ping of root's", d.Ask(`{"request":"ping"}`), `{"ok":true}`+"\n")
+	want(t, "a ping of a stranger's", d.ctlAs(t, stranger, "ping"), denied(t, stranger))
+}
+
+// A socket that its client has closed is shown as user 0's. What a second user
+// sent before that is not root's word: neither when all of it is there before the daemon
+// accepts (it is held meanwhile), nor when both are in a hurry.
+func TestClosedSocketIsNotRoot(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	h.Install("web", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	rest := descriptors(t, d.Pid())
+	lines := []string{`{"request":"shutdown"}`, `{"request":"stop-service","name":"kv"}`, `{"request":"start-service","name":"web"}`}
+	for _, hold := range []bool{true, false} {
+		if hold {
+			d.Signal(syscall.SIGSTOP)
+		}
+		for _, line := range lines {
+			out, err := as(t, nobody, exec.Command(fakePath, "hasty", d.Addr, line, "300")).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		}
+		d.Signal(syscall.SIGCONT)
+	}
+	d.Ask(`{"request":"ping"}`) // connections are taken in their order: all others are, by now
+	eventually(t, "the end of all connections", func() bool { return descriptors(t, d.Pid()) <= rest })
+	d.WaitLog("daemon: connection error: permission denied: the client closed its end before it could be identified\n")
+	d.checkOnly(t, "kv", port)
+}
