@@ -1,0 +1,259 @@
+//go:build linux
+
+package integration
+
+import (
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	memoryLimit = 64 << 20
+	restLimit   = time.Second // until all is back to its resting size, on a machine that has a processor for the daemon
+	pingLimit   = 50 * time.Millisecond
+	floodTime   = 2 * time.Second
+)
+
+// An attack opens its connections, does its worst, and returns with what it holds open.
+type attack struct {
+	name string
+	do   func(*crowd)
+}
+
+// A crowd is the connections of one attack.
+type crowd struct {
+	t     *testing.T
+	addr  string
+	size  int
+	ended chan struct{} // closed when the crowd goes home
+	busy  sync.WaitGroup
+
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// dial may fail: the daemon owes these clients nothing.
+func (c *crowd) dial() net.Conn {
+	conn, err := net.Dial("tcp", c.addr)
+	if err != nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = append(c.open, conn)
+	return conn
+}
+
+// all connects everybody, and has each say something first.
+func (c *crowd) all(n int, say string) {
+	workers(32, n, func(int) {
+		if conn := c.dial(); conn != nil {
+			io.WriteString(conn, say)
+		}
+	})
+}
+
+// goOn repeats do for each connection, until the crowd goes home.
+func (c *crowd) goOn(pause time.Duration, do func(net.Conn) error) {
+	for _, conn := range c.open {
+		c.busy.Go(func() {
+			for do(conn) == nil {
+				select {
+				case <-c.ended:
+					return
+				case <-time.After(pause):
+				}
+			}
+		})
+	}
+}
+
+func (c *crowd) goHome() {
+	close(c.ended)
+	for _, conn := range c.open {
+		conn.Close()
+	}
+	c.busy.Wait()
+}
+
+var attacks = []attack{
+	{"silent", func(c *crowd) { c.all(c.size, "") }},
+	{"half a line", func(c *crowd) { c.all(c.size, `{"request":"shut`) }},
+	{"long half lines", func(c *crowd) { c.all(c.size, `{"request":"`+strings.Repeat("x", 60<<10)) }},
+	{"endless lines", func(c *crowd) {
+		c.all(c.size/10, "")
+		piece := []byte(strings.Repeat("x", 16<<10))
+		c.goOn(0, func(conn net.Conn) error {
+			_, err := conn.Write(piece)
+			return err
+		})
+	}},
+	{"one byte a second", func(c *crowd) {
+		c.all(c.size/2, "")
+		c.goOn(time.Second, func(conn net.Conn) error {
+			_, err := conn.Write([]byte(" "))
+			return err
+		})
+	}},
+	{"no requests, never gone", func(c *crowd) { c.all(c.size, "no request\n") }},
+	{"never read", func(c *crowd) {
+		c.all(c.size, `{"request":"`+strings.Repeat("x", 3<<10)+"\"}\n")
+		c.all(c.size/10, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n")
+	}},
+	{"connect and close", func(c *crowd) {
+		for range 16 {
+			c.busy.Go(func() {
+				for end := time.Now().Add(floodTime); time.Now().Before(end); {
+					if conn, err := net.Dial("tcp", c.addr); err == nil {
+						conn.Close()
+					}
+				}
+			})
+		}
+	}},
+}
+
+// Whatever clients do, a good one is served, memory is bounded, and nothing of them stays.
+// The attacks come one after the other, each upon a daemon of its own: together they
+// would want more descriptors than a test may have.
+func TestHostileClients(t *testing.T) {
+	t.Parallel()
+	calm := restingGoroutines(t)
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) { survive(t, a, calm) })
+	}
+}
+
+// crowdSize is 5,000, or as many as the test can hold.
+func crowdSize(t *testing.T) int {
+	size := 5000
+	if raceEnabled || testing.Short() {
+		size = 500
+	}
+	var limit syscall.Rlimit
+	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	if room := int(limit.Cur) / 2; room < size {
+		t.Logf("only %d connections instead of %d: this process may have %d descriptors", room, size, limit.Cur)
+		size = room
+	}
+	return size
+}
+
+// restingGoroutines counts those of a daemon with one service that nobody attacks.
+func restingGoroutines(t *testing.T) int {
+	t.Helper()
+	d := targetDaemon(t)
+	restingDescriptors(t, d)
+	return d.lastGoroutines()
+}
+
+func targetDaemon(t *testing.T) *Daemon {
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	want(t, "a first ping", d.Ask(`{"request":"ping"}`), `{"ok":true}`+"\n")
+	return d
+}
+
+// restingDescriptors waits until the connections of requests before it are gone.
+func restingDescriptors(t testing.TB, d *Daemon) int {
+	least := descriptors(t, d.Pid())
+	for range 20 {
+		time.Sleep(5 * time.Millisecond)
+		least = min(least, descriptors(t, d.Pid()))
+	}
+	return least
+}
+
+func survive(t *testing.T, a attack, calm int) {
+	d := targetDaemon(t)
+	rest := restingDescriptors(t, d)
+	c := &crowd{t: t, addr: d.Addr, size: crowdSize(t), ended: make(chan struct{})}
+	pings := startPings(d)
+	a.do(c)
+	times := pings.stop(100)
+	c.goHome()
+	gone, queued := time.Now(), runDelay(d.Pid())
+	eventually(t, "the resting number of descriptors", func() bool { return descriptors(t, d.Pid()) <= rest })
+	took, queued := time.Since(gone), runDelay(d.Pid())-queued
+	if took-queued > restLimit {
+		t.Errorf("the daemon came to rest only after %v, %v of it without a processor", took, queued)
+	}
+	peak := peakMemory(t, d.Pid())
+	t.Logf("%d connections; %d pings, median %v, 90%% within %v; at most %.1f MiB", len(c.open), len(times),
+		times[len(times)/2], times[len(times)*9/10], float64(peak)/(1<<20))
+	if n := strings.Count(d.Log.String(), "\n"); n > 60 {
+		t.Errorf("%d lines in the log", n)
+	}
+	if !raceEnabled {
+		checkFigures(t, times, peak)
+	}
+	time.Sleep(time.Until(gone.Add(restLimit)))
+	d.Ask(`{"request":"ping"}`) // it has had a processor since
+	restingDescriptors(t, d)    // for the last handler, which has closed and may not have returned
+	if now := d.lastGoroutines(); now > calm {
+		t.Errorf("%d goroutines, at rest %d", now, calm)
+	}
+}
+
+// checkFigures takes the median of the pings: half of them must be quick. A higher
+// percentile would measure what else the machine has to do.
+func checkFigures(t *testing.T, times []time.Duration, peak int) {
+	t.Helper()
+	if median := times[len(times)/2]; median > pingLimit {
+		t.Errorf("the median of %d pings is %v", len(times), median)
+	}
+	if peak > memoryLimit {
+		t.Errorf("the daemon had %d MiB", peak>>20)
+	}
+}
+
+// pings is a good client, which asks again every few milliseconds.
+type pings struct {
+	d       *Daemon
+	ended   chan int // how many are to be made after it
+	done    chan struct{}
+	samples []time.Duration
+}
+
+func startPings(d *Daemon) *pings {
+	p := &pings{d: d, ended: make(chan int, 1), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		for more := -1; more != 0; {
+			select {
+			case more = <-p.ended:
+			case <-time.After(5 * time.Millisecond):
+			}
+			p.one()
+			if more > 0 {
+				more--
+			}
+		}
+	}()
+	return p
+}
+
+func (p *pings) one() {
+	began := time.Now()
+	answer, err := ask(p.d.Addr, `{"request":"ping"}`+"\n")
+	if err != nil || answer != `{"ok":true}`+"\n" {
+		p.d.t.Errorf("a ping of a good client: %q, %v", answer, err)
+	}
+	p.samples = append(p.samples, time.Since(began))
+}
+
+// stop makes more pings, and returns how long all took, in order.
+func (p *pings) stop(more int) []time.Duration {
+	p.ended <- more
+	<-p.done
+	slices.Sort(p.samples)
+	return p.samples
+}
