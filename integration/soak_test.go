@@ -1,0 +1,249 @@
+//go:build linux
+
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var soakTime = flag.Duration("soak", 20*time.Second, "how long the soak test makes random requests")
+
+// What a service must be in the end, as the order of the requests says.
+const (
+	mustBeDown = iota
+	mustBeUp   // or failed, if the log says that it was given up since it was started
+	mayBeBoth  // a start and a stop came at once
+)
+
+// A soaked is a service and what its clients know of it. Requests of one service follow each
+// other, so that it is known what their order allows; what befalls its process does not wait.
+type soaked struct {
+	name string
+	port int
+
+	mu   sync.Mutex
+	want int
+
+	hanging sync.Mutex // who writes its behaviour
+}
+
+// A soak is one run of the soak test.
+type soak struct {
+	*Daemon
+	services []*soaked
+	done     [6]atomic.Int64 // how often each action was carried out
+}
+
+var soakActions = []struct {
+	name   string
+	weight int
+	do     func(*soak, *soaked)
+}{
+	{"starts", 5, (*soak).start},
+	{"stops", 3, (*soak).stop},
+	{"both", 1, (*soak).both},
+	{"kills", 2, (*soak).kill},
+	{"hangs", 1, (*soak).hang},
+	{"statuses", 4, func(s *soak, _ *soaked) { s.list() }},
+}
+
+// Fifty services, sixteen clients that do with them what they like; in the end nothing is left,
+// each reply was well-formed, and each service is what the requests made of it.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	length := *soakTime
+	if testing.Short() {
+		length = min(length, 5*time.Second)
+	}
+	calm := func() int { d := startDaemon(t, newHome(t)); d.Ask(`{"request":"ping"}`); return d.lastGoroutines() }()
+	h := newHome(t)
+	s := &soak{Daemon: startDaemon(t, h, "-health-interval", "500ms")}
+	for i := range 50 {
+		name := fmt.Sprintf("s%d", i)
+		s.services = append(s.services, &soaked{name: name, port: h.Install(name, Behaviour{})})
+	}
+	s.Ask(`{"request":"ping"}`)
+	rest := restingDescriptors(t, s.Daemon)
+	end := time.Now().Add(length)
+	together(16, func(int) {
+		for time.Now().Before(end) {
+			s.act()
+			time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond) // the machine has other tests to run
+		}
+	})
+	s.settle()
+	s.checkRest(rest, calm)
+	for i, a := range soakActions {
+		t.Logf("%d %s", s.done[i].Load(), a.name)
+	}
+}
+
+// act does one thing to one service, both at random.
+func (s *soak) act() {
+	sum := 0
+	for _, a := range soakActions {
+		sum += a.weight
+	}
+	n := rand.IntN(sum)
+	for i, a := range soakActions {
+		if n -= a.weight; n < 0 {
+			a.do(s, s.services[rand.IntN(len(s.services))])
+			s.done[i].Add(1)
+			return
+		}
+	}
+}
+
+// request returns the reply, which must be of the strict form.
+func (s *soak) request(kind, name string) (reply struct {
+	OK       *bool
+	Error    string
+	Port     int
+	Services []listed
+}) {
+	answer, err := ask(s.Addr, fmt.Sprintf(`{"request":%q,"name":%q}`+"\n", kind, name))
+	if err == nil {
+		dec := json.NewDecoder(bytes.NewReader([]byte(answer)))
+		dec.DisallowUnknownFields()
+		err = dec.Decode(&reply)
+	}
+	if err != nil || reply.OK == nil || *reply.OK == (reply.Error != "") ||
+		strings.Count(answer, "\n") != 1 || !strings.HasSuffix(answer, "\n") {
+		s.t.Errorf("%s %s: %q, %v", kind, name, answer, err)
+		reply.OK = new(bool)
+	}
+	return reply
+}
+
+// start tells whether it went well. One that fails leaves nothing, or a service that was given up.
+func (s *soak) start(v *soaked) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	reply := s.request("start-service", v.name)
+	v.want = mustBeUp
+	switch {
+	case *reply.OK && reply.Port != v.port:
+		s.t.Errorf("the start of %s: port %d, not %d", v.name, reply.Port, v.port)
+	case !*reply.OK && !strings.Contains(reply.Error, "marked as failed"):
+		v.want = mustBeDown
+	}
+}
+
+func (s *soak) stop(v *soaked) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if reply := s.request("stop-service", v.name); !*reply.OK {
+		s.t.Errorf("the stop of %s: %s", v.name, reply.Error)
+	}
+	v.want = mustBeDown
+}
+
+// both starts and stops at once.
+func (s *soak) both(v *soaked) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	together(2, func(i int) {
+		kind := []string{"start-service", "stop-service"}[i]
+		if reply := s.request(kind, v.name); i == 1 && !*reply.OK {
+			s.t.Errorf("the stop of %s: %s", v.name, reply.Error)
+		}
+	})
+	v.want = mayBeBoth
+}
+
+// kill ends the process of the service, if there is one.
+func (s *soak) kill(v *soaked) {
+	if pid := s.Home.Last(v.name, "start"); pid > 0 && isFake(pid) && alive(pid) {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// hang makes it answer nothing for a while: too short to be noticed, or not.
+func (s *soak) hang(v *soaked) {
+	v.hanging.Lock()
+	defer v.hanging.Unlock()
+	s.Home.Behave(v.name, Behaviour{Hang: true})
+	time.Sleep(time.Duration(rand.IntN(4000)) * time.Millisecond)
+	s.Home.Behave(v.name, Behaviour{})
+}
+
+// list checks that status lists services of this home, in order, in a state that there is.
+func (s *soak) list() []listed {
+	list := s.request("status", "").Services
+	for i, e := range list {
+		known := slices.ContainsFunc(s.services, func(v *soaked) bool { return v.name == e.Name && v.port == e.Port })
+		if !known || !slices.Contains([]string{"starting", "running", "failed"}, e.Status) || i > 0 && list[i-1].Name >= e.Name {
+			s.t.Errorf("entry %d of status: %+v", i, e)
+		}
+	}
+	return list
+}
+
+// settle waits until each service is what it must be.
+func (s *soak) settle() {
+	s.t.Helper()
+	var wrong []string
+	for end := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
+		wrong = nil
+		list := s.list()
+		for _, v := range s.services {
+			i := slices.IndexFunc(list, func(e listed) bool { return e.Name == v.name })
+			status := ""
+			if i >= 0 {
+				status = list[i].Status
+			}
+			if !s.allowed(v, status) {
+				wrong = append(wrong, fmt.Sprintf("%s is %q, after request %d", v.name, status, v.want))
+			}
+		}
+		if len(wrong) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Errorf("in the end:\n%s", strings.Join(wrong, "\n"))
+			return
+		}
+	}
+}
+
+func (s *soak) allowed(v *soaked, status string) bool {
+	switch {
+	case status == "running":
+		return v.want != mustBeDown
+	case status == "failed":
+		log := s.Log.String()
+		givenUp := strings.LastIndex(log, fmt.Sprintf("service '%s' marked as failed", v.name))
+		return v.want != mustBeDown && givenUp > strings.LastIndex(log, fmt.Sprintf("started service '%s' ", v.name))
+	}
+	return status == "" && v.want != mustBeUp
+}
+
+// checkRest stops everything and looks for what is left.
+func (s *soak) checkRest(descriptorsAtRest, goroutinesAtRest int) {
+	t := s.t
+	t.Helper()
+	together(len(s.services), func(i int) { s.stop(s.services[i]) })
+	want(t, "the last status", s.Status(), `{"ok":true,"services":[]}`+"\n")
+	if left := children(s.Pid()); len(left) > 0 {
+		t.Errorf("children of the daemon, zombies among them: %+v", left)
+	}
+	if left := s.Home.Processes(); len(left) > 0 {
+		t.Errorf("processes of its services: %v", left)
+	}
+	eventually(t, "the resting number of descriptors", func() bool { return descriptors(t, s.Pid()) <= descriptorsAtRest })
+	restingDescriptors(t, s.Daemon) // for the last handlers
+	if now := s.lastGoroutines(); now > goroutinesAtRest {
+		t.Errorf("%d goroutines, %d at rest", now, goroutinesAtRest)
+	}
+}
