@@ -1,0 +1,117 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// A terminal is a zrctl with a terminal of its own.
+type terminal struct {
+	*watcher
+	keys *os.File
+}
+
+// onTerminal runs zrctl as the foreground of a new terminal.
+func onTerminal(t *testing.T, env []string, args ...string) *terminal {
+	t.Helper()
+	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("no pseudo-terminals: ", err)
+	}
+	t.Cleanup(func() { keys.Close() })
+	screen, err := os.OpenFile(otherEnd(t, keys), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("no pseudo-terminals: ", err)
+	}
+	defer screen.Close()
+	w := &watcher{t, exec.Command(zrctlPath, args...), &Log{}}
+	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = screen, screen, screen
+	w.cmd.Env = append(without(without(os.Environ(), "NO_COLOR"), "TERM"), append([]string{"TERM=xterm"}, env...)...)
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.cmd.Process.Kill() })
+	go io.Copy(w.out, keys)
+	return &terminal{w, keys}
+}
+
+// otherEnd unlocks the terminal that belongs to keys and returns its path.
+func otherEnd(t *testing.T, keys *os.File) string {
+	t.Helper()
+	conn, err := keys.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number, unlock uint32
+	conn.Control(func(fd uintptr) {
+		syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCSPTLCK, uintptr(unsafe.Pointer(&unlock)))
+		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCGPTN, uintptr(unsafe.Pointer(&number)))
+		if errno != 0 {
+			err = errno
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint("/dev/pts/", number)
+}
+
+// On a terminal, -watch draws on a cleared screen every second, and Ctrl-C ends it well.
+func TestWatchOnATerminal(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	w := onTerminal(t, nil, "-addr", d.Addr, "status", "-watch")
+	const cleared = "\x1b[H\x1b[2J"
+	picture := fmt.Sprintf(cleared+"NAME  PORT   \x1b[39mSTATUS\x1b[0m\r\nkv    %d  \x1b[32mrunning\x1b[0m\r\n", port)
+	w.waitOut(picture + picture)
+	want(t, "stop", d.Stop("kv"), okLine)
+	w.waitOut(cleared + "no services\r\n")
+	if _, err := w.keys.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	w.wantExit(0)
+}
+
+// Colours are for terminals whose owner wants them.
+func TestColours(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	for _, row := range []struct {
+		env    []string
+		colour bool
+	}{{nil, true}, {[]string{"NO_COLOR="}, true}, {[]string{"NO_COLOR=0"}, false}, {[]string{"TERM=dumb"}, false}} {
+		w := onTerminal(t, row.env, "-addr", d.Addr, "status", "-o", "table")
+		w.waitOut("running")
+		w.wantExit(0)
+		if got := strings.Contains(w.out.String(), "\x1b["); got != row.colour {
+			t.Errorf("with %q: colour is %v, want %v: %q", row.env, got, row.colour, w.out)
+		}
+	}
+	w := onTerminal(t, nil, "-addr", d.Addr, "status")
+	w.waitOut(strings.TrimSuffix(statusLine(entry("kv", port, "running")), "\n") + "\r\n") // the reply stays as it came
+	w.wantExit(0)
+}
+
+// A start that takes longer than a second says on a terminal what it waits for.
+func TestStartOnATerminal(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{ListenAfter: 2500})
+	d := startDaemon(t, h)
+	w := onTerminal(t, nil, "-addr", d.Addr, "start", "kv")
+	w.waitOut("waiting for kv to answer its health check…\r\n" + fmt.Sprintf(`{"ok":true,"port":%d}`, port))
+	w.wantExit(0)
+}

@@ -1,0 +1,82 @@
+//go:build unix
+
+package integration
+
+import (
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A watcher is a zrctl that runs until it is told to end.
+type watcher struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	out *Log
+}
+
+func watch(t *testing.T, addr string, args ...string) *watcher {
+	t.Helper()
+	w := &watcher{t, exec.Command(zrctlPath, append([]string{"-addr", addr, "status", "-watch"}, args...)...), &Log{}}
+	w.cmd.Stdout, w.cmd.Stderr = w.out, w.out
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.cmd.Process.Kill() })
+	return w
+}
+
+func (w *watcher) waitOut(text string) {
+	w.t.Helper()
+	eventually(w.t, text, func() bool { return strings.Contains(w.out.String(), text) })
+}
+
+func (w *watcher) wantExit(status int) {
+	w.t.Helper()
+	w.cmd.Wait()
+	if got := w.cmd.ProcessState.ExitCode(); got != status {
+		w.t.Errorf("zrctl -watch exited with %d, want %d; it said %q", got, status, w.out)
+	}
+}
+
+// -watch repeats the status, as a table unless told otherwise, until Ctrl-C; without a terminal, no screen is cleared.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	d := startDaemon(t, h)
+	table, lines := watch(t, d.Addr), watch(t, d.Addr, "-o", "json")
+	table.waitOut("no services\n")
+	lines.waitOut(statusLine())
+	d.MustStart("kv", port)
+	table.waitOut("NAME  PORT   STATUS\n")
+	lines.waitOut(statusLine(entry("kv", port, "running")))
+	for _, w := range []*watcher{table, lines} {
+		if strings.Contains(w.out.String(), "\x1b") {
+			t.Errorf("escape sequences without a terminal: %q", w.out)
+		}
+	}
+	table.cmd.Process.Signal(syscall.SIGINT)
+	table.wantExit(0)
+	d.Signal(syscall.SIGTERM)
+	lines.wantExit(3)
+	lines.waitOut("error: no ") // no daemon, or no reply of one that ends
+}
+
+// Ctrl-C ends a -watch that waits for a daemon which does not answer.
+func TestWatchOfASilentDaemon(t *testing.T) {
+	t.Parallel()
+	taken := make(chan struct{})
+	addr := pretend(t, func(c net.Conn) {
+		close(taken)
+		io.Copy(io.Discard, c)
+	})
+	w := watch(t, addr, "-timeout", "10m")
+	<-taken
+	w.cmd.Process.Signal(syscall.SIGINT)
+	w.wantExit(0)
+	want(t, "output", w.out.String(), "")
+}
