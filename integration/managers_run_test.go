@@ -1,0 +1,237 @@
+//go:build linux
+
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A manager is a real one that runs zrd by the files in testdata, which are
+// what its users are told to install.
+type manager struct {
+	name  string
+	tools []string
+	// install writes what the manager needs to dir and returns how to run it.
+	install func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd
+	// what an administrator types, in dir
+	up, down, kill, status []string
+	staysDown              string   // what status says after zrctl shutdown; empty where that is a restart
+	end                    []string // before signal ends the manager itself
+	signal                 syscall.Signal
+}
+
+var managers = []manager{
+	{
+		name:  "runit",
+		tools: []string{"runsvdir", "runsv", "sv", "chpst"},
+		install: func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd {
+			adaptFile(t, "runit/run", filepath.Join(dir, "sv/zrd/run"), adapt)
+			return exec.Command("runsvdir", filepath.Join(dir, "sv"))
+		},
+		up:     []string{"sv", "up", "./sv/zrd"},
+		down:   []string{"sv", "-w", "30", "down", "./sv/zrd"},
+		kill:   []string{"sv", "kill", "./sv/zrd"},
+		end:    []string{"sv", "-w", "5", "force-shutdown", "./sv/zrd"},
+		signal: syscall.SIGHUP,
+	},
+	{
+		name:  "s6",
+		tools: []string{"s6-svscan", "s6-svscanctl", "s6-svc", "s6-setuidgid", "s6-notifyoncheck"},
+		install: func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd {
+			adaptFile(t, "s6/run", filepath.Join(dir, "sv/zrd/run"), adapt)
+			adaptFile(t, "s6/finish", filepath.Join(dir, "sv/zrd/finish"), adapt)
+			write(t, filepath.Join(dir, "sv/zrd/notification-fd"), "3\n")
+			return exec.Command("s6-svscan", filepath.Join(dir, "sv"))
+		},
+		up:        []string{"s6-svc", "-uwU", "-T", "30000", "./sv/zrd"},
+		down:      []string{"s6-svc", "-dwD", "-T", "30000", "./sv/zrd"},
+		kill:      []string{"s6-svc", "-k", "./sv/zrd"},
+		status:    []string{"s6-svstat", "-o", "up,wantedup", "./sv/zrd"},
+		staysDown: "false false\n",
+		signal:    syscall.SIGTERM,
+	},
+	{
+		name:  "supervisord",
+		tools: []string{"supervisord", "supervisorctl"},
+		install: func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd {
+			adaptFile(t, "supervisord.conf", filepath.Join(dir, "zrd.conf"), adapt)
+			conf := filepath.Join(dir, "supervisord.conf")
+			write(t, conf, "[supervisord]\nnodaemon=true\nlogfile=supervisord.log\npidfile=supervisord.pid\nchildlogdir=.\n"+
+				"[unix_http_server]\nfile=supervisor.sock\n[supervisorctl]\nserverurl=unix://supervisor.sock\n"+
+				"[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"+
+				"[include]\nfiles=zrd.conf\n")
+			return exec.Command("supervisord", "-c", conf)
+		},
+		up:        []string{"supervisorctl", "-c", "supervisord.conf", "start", "zrd"},
+		down:      []string{"supervisorctl", "-c", "supervisord.conf", "stop", "zrd"},
+		kill:      []string{"supervisorctl", "-c", "supervisord.conf", "signal", "KILL", "zrd"},
+		status:    []string{"sh", "-c", "supervisorctl -c supervisord.conf status zrd | cut -c 34-39"},
+		staysDown: "EXITED\n",
+		signal:    syscall.SIGTERM,
+	},
+}
+
+func TestManagers(t *testing.T) {
+	t.Parallel()
+	for _, m := range managers {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			need(t, m.tools...)
+			testManager(t, m)
+		})
+	}
+}
+
+func testManager(t *testing.T, m manager) {
+	h := newHome(t)
+	kv := h.Install("kv", Behaviour{Say: "kv has something to say"}, eager)
+	web := h.Install("web", Behaviour{})
+	d := &Daemon{t: t, Home: h, Addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	run := manage(t, m, d)
+
+	d.waitUp(entry("kv", kv, "running"))
+	d.MustStart("web", web)
+
+	// SIGKILL of zrd ends its services; only the eager one comes back.
+	old := h.Last("kv", "start")
+	run(m.kill...)
+	eventually(t, "a new kv", func() bool { return h.Last("kv", "start") != old })
+	eventually(t, "the old one to be gone", func() bool { return !alive(old) && !alive(h.Last("web", "start")) })
+	d.waitUp(`{"ok":true,"services":[` + entry("kv", kv, "running") + "]}\n")
+
+	// Its stop is a clean end.
+	d.MustStart("web", web)
+	run(m.down...)
+	d.wantDown()
+
+	// So is zrctl's, and most leave it at that.
+	run(m.up...)
+	d.waitUp(entry("kv", kv, "running"))
+	old = h.Last("kv", "start")
+	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
+	if m.staysDown == "" {
+		eventually(t, "a new kv", func() bool { return h.Last("kv", "start") != old })
+		return
+	}
+	d.wantDown()
+	eventually(t, m.name+" to leave it down", func() bool { return run(m.status...) == m.staysDown })
+}
+
+// manage runs zrd at d.Addr by m, and returns how to give m a command. At the end of the test
+// nothing is left of either.
+func manage(t *testing.T, m manager, d *Daemon) func(args ...string) string {
+	t.Helper()
+	dir := shortDir(t)
+	adapt := strings.NewReplacer(
+		"/usr/local/bin/zrd", zrdPath+" -addr "+d.Addr,
+		"/usr/local/bin/zrctl", zrctlPath+" -addr "+d.Addr,
+		"/var/lib/zr", d.Home.Dir, "/var/log/zrd.log", filepath.Join(dir, "zrd.log"),
+		"chpst -u zr ", "chpst ", "s6-setuidgid zr ", "", "user=zr\n", "", // needs the user
+	).Replace
+	cmd := m.install(t, dir, adapt)
+	out, err := os.Create(filepath.Join(dir, "manager.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		c := exec.Command(args[0], args[1:]...)
+		c.Dir = dir
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v: %s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	t.Cleanup(func() {
+		if len(m.end) > 0 { // runsv may start what it is just ending once more; then it takes a second SIGTERM
+			end := exec.Command(m.end[0], m.end[1:]...)
+			end.Dir = dir
+			end.Run()
+		}
+		cmd.Process.Signal(m.signal)
+		cmd.Wait()
+		d.wantDown()
+		text, _ := os.ReadFile(out.Name())
+		more, _ := os.ReadFile(filepath.Join(dir, "zrd.log"))
+		text = append(text, more...)
+		if !t.Failed() && !bytes.Contains(text, []byte("kv has something to say\n")) {
+			t.Error("the manager's log lacks what a service said on standard output")
+		}
+		if t.Failed() {
+			t.Logf("the manager's log:\n%s", text)
+		}
+	})
+	return run
+}
+
+// waitUp waits until the daemon is there and its status holds text.
+func (d *Daemon) waitUp(text string) {
+	d.t.Helper()
+	eventually(d.t, "a daemon with "+text, func() bool {
+		status, err := ask(d.Addr, `{"request":"status"}`+"\n")
+		return err == nil && strings.Contains(status, text)
+	})
+}
+
+// wantDown waits until the daemon is gone. Its services went first.
+func (d *Daemon) wantDown() {
+	d.t.Helper()
+	eventually(d.t, "the daemon to be gone", func() bool {
+		conn, err := net.Dial("tcp", d.Addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	for _, name := range []string{"kv", "web"} {
+		if pid := d.Home.Last(name, "start"); pid != 0 && alive(pid) {
+			d.t.Errorf("%s, process %d, is left", name, pid)
+		}
+	}
+}
+
+func adaptFile(t *testing.T, from, to string, adapt func(string) string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", from))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, to, adapt(string(text)))
+}
+
+// write makes an executable file: the manager's own are too.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shortDir is a temporary folder whose name leaves room for that of a socket, which may
+// have 107 bytes.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "zr-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}

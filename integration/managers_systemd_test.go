@@ -1,0 +1,151 @@
+//go:build linux
+
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The units are copied under the names and with the program that they have
+// once installed.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	need(t, "systemd-analyze")
+	for _, c := range []struct {
+		source string
+		args   []string
+	}{
+		{"zrd.service", []string{"--system"}},
+		{"zrd-user.service", []string{"--user"}},
+	} {
+		t.Run(c.source, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			units := []string{filepath.Join(dir, "zrd.service"), filepath.Join(dir, "zrd.socket")}
+			for i, source := range []string{c.source, "zrd.socket"} {
+				text, err := os.ReadFile(filepath.Join("..", "zrd", source))
+				if err != nil {
+					t.Fatal(err)
+				}
+				installed := strings.ReplaceAll(string(text), "/usr/local/bin/zrd", zrdPath)
+				if err := os.WriteFile(units[i], []byte(installed), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.Command("systemd-analyze", append(append(c.args, "verify", "--man=no"), units...)...)
+			cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir())
+			// It exits with 0 after "Unknown key" and the like.
+			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// The first request starts the daemon, on the socket that was open before it ran.
+func TestSocketActivation(t *testing.T) {
+	t.Parallel()
+	need(t, "systemd-socket-activate")
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	d := launch(t, h, exec.Command("systemd-socket-activate", "-l", addr, zrdPath, "-home", h.Dir))
+	d.Addr = addr
+	d.WaitLog("Listening on " + addr)
+	if strings.Contains(d.Log.String(), "daemon: ") {
+		t.Fatal("the daemon runs before the first request")
+	}
+	out, errs, status := d.Ctl("start", "kv")
+	want(t, "zrctl start kv", fmt.Sprint(out, errs, status), fmt.Sprintf(`{"ok":true,"port":%d}`+"\n0", port))
+	d.WaitLog("daemon: listening on " + addr + "\n")
+	if strings.Contains(environment(t, h.Last("kv", "start")), "\x00LISTEN_") {
+		t.Error("the service was told of the socket")
+	}
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.Last("kv", "start")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		link, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", h.Last("kv", "start"), fd.Name()))
+		if own, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", d.Pid(), fd.Name())); link == own && strings.HasPrefix(link, "socket:") {
+			t.Errorf("the service has the daemon's %s", link)
+		}
+	}
+	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
+	d.WaitExit(0)
+}
+
+// What cannot be served is refused in words, with exit status 1.
+func TestSocketActivationRefused(t *testing.T) {
+	t.Parallel()
+	need(t, "systemd-socket-activate")
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"two sockets": {[]string{"-l", "127.0.0.1:%d", "-l", "127.0.0.1:%d"}, "error: the manager handed over 2 sockets: "},
+		"everywhere":  {[]string{"-l", "0.0.0.0:%d"}, "is not a loopback address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			port := 0
+			args := []string{}
+			for _, arg := range c.args {
+				if strings.Contains(arg, "%d") {
+					port = freePort(t)
+					arg = fmt.Sprintf(arg, port)
+				}
+				args = append(args, arg)
+			}
+			h := newHome(t)
+			d := launch(t, h, exec.Command("systemd-socket-activate", append(args, zrdPath, "-home", h.Dir)...))
+			d.WaitLog(fmt.Sprintf(":%d as ", port)) // the last socket is open
+			go ask(fmt.Sprintf("127.0.0.1:%d", port), "{}\n")
+			d.WaitExit(1)
+			d.WaitLog(c.want)
+		})
+	}
+}
+
+// A manager that keeps the socket has the next daemon answer who asks in between.
+func TestSocketOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	l := listenLoopback(t)
+	defer l.Close()
+	f, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGTERM} {
+		answer := make(chan string)
+		go func() {
+			out, _ := ask(l.Addr().String(), `{"request":"ping"}`+"\n")
+			answer <- out
+		}()
+		// The shell makes its own number the daemon's.
+		cmd := exec.Command("/bin/sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, zrdPath, "-home", h.Dir)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		d := startCommand(t, h, cmd)
+		want(t, "ping", <-answer, `{"ok":true}`+"\n")
+		d.Signal(end)
+		<-d.done
+	}
+}
+
+func listenLoopback(t *testing.T) *net.TCPListener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.(*net.TCPListener)
+}
