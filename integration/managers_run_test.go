@@ -48,6 +48,7 @@ var managers = []manager{
 		install: func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd {
 			adaptFile(t, "s6/run", filepath.Join(dir, "sv/zrd/run"), adapt)
 			adaptFile(t, "s6/finish", filepath.Join(dir, "sv/zrd/finish"), adapt)
+			adaptFile(t, "s6/check", filepath.Join(dir, "sv/zrd/data/check"), adapt)
 			write(t, filepath.Join(dir, "sv/zrd/notification-fd"), "3\n")
 			return exec.Command("s6-svscan", filepath.Join(dir, "sv"))
 		},
