@@ -19,8 +19,7 @@ import (
 // original's read timeout, which there bounds each read alone.
 const Timeout = 2 * time.Second
 
-// maxHead bounds how much of an answer is read: a status line that does not
-// end within it is none.
+// maxHead bounds how much of an answer is read, and so the length of a status line.
 const maxHead = 4 << 10
 
 // ErrLocal marks a probe that could not be made for want of something on the
@@ -28,9 +27,12 @@ const maxHead = 4 << 10
 // of the service.
 var ErrLocal = errors.New("cannot probe")
 
+// errRefused: nobody listens.
+var errRefused = errors.New("connection refused")
+
 // dialer leaves keep-alives off: they are four system calls, and a probe is over
 // long before the first.
-var dialer = net.Dialer{KeepAlive: -1}
+var dialer = net.Dialer{KeepAlive: -1, Control: abortive}
 
 // Probe sends one GET of path to 127.0.0.1:port and returns nil if the answer's
 // status code is 200, within Timeout and until ctx ends. It reads a bounded amount, and
@@ -44,6 +46,10 @@ func Probe(ctx context.Context, port int, path string) error {
 		return explain(err, path)
 	}
 	defer conn.Close()
+	if conn.LocalAddr().String() == addr { // it reached itself, three times in a row: see abortive
+		return errRefused
+	}
+	conn.(*net.TCPConn).SetLinger(-1) // it is the service: end as usual
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	request := "GET " + path + " HTTP/1.0\r\nHost: " + addr + "\r\nConnection: close\r\n\r\n"
@@ -66,7 +72,7 @@ func Probe(ctx context.Context, port int, path string) error {
 }
 
 // statusLine reads up to the first newline or the end. An error with an empty
-// line says why there is none.
+// line says why there is none; of one that is too long there is nothing to say.
 func statusLine(r io.Reader) ([]byte, error) {
 	var buf [maxHead]byte
 	n := 0
@@ -83,7 +89,7 @@ func statusLine(r io.Reader) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return buf[:n], nil
+	return nil, nil
 }
 
 // statusCode parses "HTTP/1.1 200 OK": the version, one space, three digits,
@@ -114,7 +120,7 @@ func explain(err error, path string) error {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no answer to GET %s within %d s", path, Timeout/time.Second)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return errors.New("connection refused")
+		return errRefused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Errorf("GET %s got no answer: the connection was reset", path)
 	case errors.Is(err, io.EOF):

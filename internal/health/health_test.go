@@ -81,6 +81,7 @@ func TestProbeAnswers(t *testing.T) {
 		{"a newline and no more", "\n", "the answer to GET /health is not HTTP"},
 		{"half a status line", "HTTP/1.0 20", "the answer to GET /health is not HTTP"},
 		{"a line without end", "HTTP/1.0 " + strings.Repeat("2", 8<<10), "the answer to GET /health is not HTTP"},
+		{"a good line without end", "HTTP/1.0 200 " + strings.Repeat("y", 8<<10), "the answer to GET /health is not HTTP"},
 		{"closed without an answer", "", "GET /health got no answer: the connection was closed"},
 	} {
 		t.Run(c.about, func(t *testing.T) {
