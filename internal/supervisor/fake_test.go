@@ -24,6 +24,10 @@ func (w *world) Load(name string) (packages.Service, error) {
 
 func (w *world) Start(pkg packages.Service) (Process, error) {
 	w.mu.Lock()
+	wait := w.spawnTime
+	w.mu.Unlock()
+	time.Sleep(wait)
+	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.spawnErr != nil {
 		return nil, w.spawnErr

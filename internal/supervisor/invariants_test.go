@@ -58,7 +58,8 @@ func (p *puppet) check(svc view) {
 	now, row := svc.state, stateTable[svc.state]
 	p.must(p.alive.Load() == row.processes, "%d processes in state %s", p.alive.Load(), now)
 	p.must((p.spawning.Load() == 1) == (now == "spawning"), "%d spawns in state %s", p.spawning.Load(), now)
-	p.must(svc.ports == 1 == row.port, "in state %s it has %d ports", now, svc.ports)
+	p.must(p.loading.Load() > 0 || now != "loading", "no load in state %s", now)
+	p.must(svc.ports == 1 == row.port || now == "loading" || now == "backingOff", "in state %s it has %d ports", now, svc.ports)
 	p.must(!p.stopped || !svc.wanted && p.spawns.Load() == p.atStop, "it is wanted, or was started, after a stop")
 	checking := now == "running" && !svc.armed // one of the two is under way
 	p.must(checking || svc.armed == row.deadline, "in state %s, armed: %t", now, svc.armed)
@@ -103,6 +104,10 @@ func (p *puppet) finish() {
 	p.mortal.Store(true)
 	p.trail = append(p.trail, stop)
 	p.happen(stop)
+	for p.loading.Load() > 0 {
+		p.load <- nil
+		p.settle()
+	}
 	if p.spawning.Load() == 1 {
 		p.spawn <- nil
 		p.settle()

@@ -24,32 +24,44 @@ func (e *ForeignError) Error() string {
 }
 
 // spawn starts the next run. The receipt and the definition are read afresh,
-// in a goroutine, because disks can be slow.
+// in a goroutine, because disks can be slow: a stop does not wait for it.
 func (s *service) spawn() {
 	s.timer.Stop()
-	s.state = spawning
+	s.state = loading
 	if s.info.Load() != nil { // a package that turns out not to exist is never listed
 		s.publish()
 	}
 	s.run++
 	run := s.run
 	go func() {
-		pkg, proc, err := s.sup.spawn(s.name)
-		s.send(spawnedMsg{run, pkg, proc, err})
+		pkg, err := s.sup.sys.Load(s.name)
+		s.send(loadedMsg{run, pkg, err})
 	}()
 }
 
-func (s *Supervisor) spawn(name string) (packages.Service, Process, error) {
-	pkg, err := s.sys.Load(name)
-	if err != nil {
-		return pkg, nil, err
+// deliver gives up the port that the service had, unless it is to have it again: another
+// service may want it, and this one another's.
+func (m loadedMsg) deliver(s *service) {
+	if m.run != s.run || s.state != loading {
+		return
 	}
-	if err := s.claim(pkg.Port, name); err != nil {
-		return pkg, nil, err
+	s.sup.release(s.name, m.pkg.Port)
+	if m.err != nil {
+		s.spawnFailed(m.err)
+		return
 	}
-	s.release(name, pkg.Port)
-	proc, err := s.sys.Start(pkg)
-	return pkg, proc, err
+	s.state = spawning
+	go func() {
+		proc, err := s.sup.spawn(m.pkg)
+		s.send(spawnedMsg{m.run, m.pkg, proc, err})
+	}()
+}
+
+func (s *Supervisor) spawn(pkg packages.Service) (Process, error) {
+	if err := s.claim(pkg.Port, pkg.Name); err != nil {
+		return nil, err
+	}
+	return s.sys.Start(pkg)
 }
 
 func (m spawnedMsg) deliver(s *service) {

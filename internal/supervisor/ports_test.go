@@ -130,3 +130,46 @@ func TestUpgradeToAPortThatIsTaken(t *testing.T) {
 		`)
 	})
 }
+
+// Two services that change places both come up again: each lets go of its old port before it
+// asks for the new one.
+func TestPortsThatAreSwapped(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.install("db", 9300)
+		db := w.up("db")
+		kv := w.up("kv")
+		w.install("kv", 9300)
+		w.install("db", 9200)
+		kv.exit("exit status 1")
+		w.at(100 * time.Millisecond)
+		db.exit("exit status 1")
+		w.at(5 * time.Second)
+		w.expect(`
+			0s exit 102: exit status 1
+			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
+			0s daemon: restarting 'kv' in 1s
+			100ms exit 101: exit status 1
+			100ms daemon: service 'db' unhealthy (failure 1/5): exit status 1
+			100ms daemon: restarting 'db' in 1s
+			1s daemon: failed to restart 'kv': port 9300 is held by service 'db'
+			1s daemon: service 'kv' unhealthy (failure 2/5): port 9300 is held by service 'db'
+			1s daemon: restarting 'kv' in 2s
+			1.1s spawn db 103
+			1.1s daemon: service 'db' restarted successfully
+			3s spawn kv 104
+			3s daemon: service 'kv' restarted successfully
+		`)
+	})
+}
+
+// A package that was removed while its service waits for a restart has no port.
+func TestRemovedPackageReleasesItsPort(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.install("db", 9200)
+		p := w.up("kv")
+		w.set(func() { delete(w.installed, "kv") })
+		p.exit("exit status 1")
+		w.at(time.Second)
+		w.up("db")
+	})
+}

@@ -23,28 +23,31 @@ const (
 	exit
 	probeOK
 	probeFails
-	spawnFails
+	spawnFails // or cannot be loaded
 	deadlinePasses
+	loaded
 )
 
-var events = []event{start, stop, exit, probeOK, probeFails, spawnFails, deadlinePasses}
+var events = []event{start, stop, exit, probeOK, probeFails, spawnFails, deadlinePasses, loaded}
 
 func (e event) String() string {
-	return [...]string{"start", "stop", "exit", "probe ok", "probe fails", "spawn fails", "deadline"}[e]
+	return [...]string{"start", "stop", "exit", "probe ok", "probe fails", "spawn fails", "deadline", "loaded"}[e]
 }
 
 // A puppet is a supervisor of one service, kv, to which nothing happens but
-// events: a spawn, a probe and a process wait until they are told how to end.
+// events: a load, a spawn, a probe and a process wait until they are told how to end.
 // Processes ignore SIGTERM, and SIGKILL until mortal.
 type puppet struct {
 	*Supervisor
 	t     *testing.T
 	trail []event
 
+	load     chan error // ends the oldest load under way
 	spawn    chan error // ends the spawn under way
 	answer   chan error // of the probe under way
 	exits    chan string
 	mortal   atomic.Bool
+	loading  atomic.Int32
 	spawning atomic.Int32
 	probing  atomic.Int32
 	alive    atomic.Int32
@@ -60,13 +63,15 @@ type puppet struct {
 }
 
 func newPuppet(t *testing.T, seen map[transition]bool) *puppet {
-	p := &puppet{t: t, was: "idle", seen: seen, spawn: make(chan error), answer: make(chan error), exits: make(chan string, 1)}
+	p := &puppet{t: t, was: "idle", seen: seen, load: make(chan error), spawn: make(chan error), answer: make(chan error), exits: make(chan string, 1)}
 	p.Supervisor = New(p, log.New(io.Discard, "", 0), DefaultInterval)
 	return p
 }
 
 func (p *puppet) Load(name string) (packages.Service, error) {
-	return packages.Service{Name: name, Port: 9200}, nil
+	p.loading.Add(1)
+	defer p.loading.Add(-1)
+	return packages.Service{Name: name, Port: 9200}, <-p.load
 }
 
 func (p *puppet) Start(packages.Service) (Process, error) {
@@ -118,15 +123,41 @@ func (p *puppet) exit() {
 // What presupposes a process lets a spawn under way succeed first.
 func (p *puppet) do(e event) bool {
 	p.trail = append(p.trail, e)
-	if e >= exit && e != spawnFails && p.spawning.Load() == 1 {
-		p.spawn <- nil
-		p.settle()
+	if e >= exit && e != spawnFails && e != loaded && p.succeed() {
 		if e != deadlinePasses {
 			p.happen(e)
 		}
 		return true
 	}
 	return p.happen(e)
+}
+
+// succeed lets a load and a spawn under way end well, or returns false.
+func (p *puppet) succeed() bool {
+	state := p.look().state
+	if state == "loading" {
+		p.endLoad(nil)
+		p.settle()
+	} else if state != "spawning" {
+		return false
+	}
+	p.spawn <- nil
+	p.settle()
+	return true
+}
+
+// endLoad ends all loads under way but the last, which a stop has left to themselves, and
+// then the last. It returns false if the service waits for none.
+func (p *puppet) endLoad(err error) bool {
+	if p.look().state != "loading" {
+		return false
+	}
+	for range p.loading.Load() - 1 {
+		p.load <- nil
+		synctest.Wait()
+	}
+	p.load <- err
+	return true
 }
 
 func (p *puppet) happen(e event) bool {
@@ -145,9 +176,13 @@ func (p *puppet) happen(e event) bool {
 	case probeFails:
 		possible = p.endProbe(errors.New("ill"))
 	case spawnFails:
-		if possible = p.spawning.Load() == 1; possible {
+		possible = p.endLoad(errors.New("cannot load"))
+		if !possible && p.spawning.Load() == 1 {
 			p.spawn <- errors.New("cannot spawn")
+			possible = true
 		}
+	case loaded:
+		possible = p.endLoad(nil)
 	case deadlinePasses:
 		possible = p.passDeadline()
 	}

@@ -20,7 +20,7 @@ const longest = 6
 // a final stop always wins. A sequence with an event that cannot happen (no process to
 // exit, no spawn to fail) is the sequence without it, and is not run again.
 func TestEverySequenceOfEvents(t *testing.T) {
-	brink := []event{start, probeOK, exit, deadlinePasses, spawnFails, deadlinePasses, spawnFails, deadlinePasses, spawnFails}
+	brink := []event{start, probeOK, exit, deadlinePasses, spawnFails, deadlinePasses, loaded, spawnFails, deadlinePasses, loaded, spawnFails}
 	seen := make(map[transition]bool)
 	var mu sync.Mutex
 	var total, distinct int
@@ -103,7 +103,7 @@ type row struct {
 
 var stateTable = readStateTable()
 
-var stateNames = []string{"idle", "spawning", "starting", "running", "ending", "killed", "backingOff", "stuck", "failed"}
+var stateNames = []string{"idle", "loading", "spawning", "starting", "running", "ending", "killed", "backingOff", "stuck", "failed"}
 
 // readStateTable reads the comment: the code is held to what it says.
 func readStateTable() map[string]row {
@@ -155,6 +155,7 @@ func nextStates(text string) []string {
 // statusWords is what may be listed. One that is on its way down shows its
 // last word until it is gone.
 var statusWords = map[string][]string{
+	"loading":    {"", "starting"},
 	"spawning":   {"", "starting"},
 	"starting":   {"starting"},
 	"running":    {"running"},

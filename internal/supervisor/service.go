@@ -76,6 +76,11 @@ type (
 		last  bool // no start may follow
 		now   bool // without grace
 	}
+	loadedMsg struct {
+		run int
+		pkg packages.Service
+		err error
+	}
 	spawnedMsg struct {
 		run  int
 		pkg  packages.Service
@@ -173,7 +178,7 @@ func (m stopMsg) deliver(s *service) {
 	}
 	s.stops = append(s.stops, m.reply)
 	switch s.state {
-	case idle, backingOff, failed:
+	case idle, loading, backingOff, failed:
 		s.settle()
 	case starting, running:
 		s.terminate()

@@ -60,7 +60,7 @@ func TestShutdownRefusesStarts(t *testing.T) {
 
 func TestShutdownWhileOneSpawns(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.loadTime = time.Second
+		w.spawnTime = time.Second
 		w.start("kv")
 		w.shutdown()
 		w.at(time.Minute)
@@ -134,7 +134,7 @@ func TestKillCutsAShutdownShort(t *testing.T) {
 
 func TestKillWhileOneSpawns(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.loadTime = time.Second
+		w.spawnTime = time.Second
 		w.start("kv")
 		w.kill()
 		w.stop("kv") // gives no grace back

@@ -24,6 +24,7 @@ type world struct {
 	mu        sync.Mutex // guards all below, and every proc
 	installed map[string]packages.Service
 	loadTime  time.Duration
+	spawnTime time.Duration
 	spawnErr  error
 	holders   map[int]string
 	setup     func(*proc) // of each new process
