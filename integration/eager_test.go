@@ -27,7 +27,7 @@ func TestEager(t *testing.T) {
 	h.Write("modules/inactive.json", `{"schema":1,"current":"1.0.0","active":false}`)
 
 	d := startDaemon(t, h)
-	d.WaitLog("daemon: failed to start 'failing': service 'failing' exited before it was healthy: exit status 1\n")
+	d.WaitLog("daemon: failed to start 'failing': exit status 1\n")
 	d.WaitLog("daemon: failed to start 'broken': " + h.Dir + "/store/broken/1.0.0/package.toml: line ")
 	both := entry("kv", kv, "running") + "," + entry("web", web, "running") + "]}\n"
 	eventually(t, "kv and web beside a-slow", func() bool {

@@ -20,6 +20,7 @@ type villain struct {
 	name    string
 	b       Behaviour
 	start   string     // the reply to its start: an error, "" if it gets up
+	why     string     // the same in the log: a regular expression
 	after   *Behaviour // once it is running
 	lines   []string   // of the log, in this order, less "daemon: ": regular expressions
 	heals   bool       // when it has failed once, it behaves
@@ -34,17 +35,17 @@ const timeout = "health check timeout"
 
 var villains = []villain{
 	// Those that never get up.
-	{name: "exits", b: Behaviour{ExitAtOnce: number(7)}, start: "service 'exits' exited before it was healthy: exit status 7"},
-	{name: "never-listens", b: Behaviour{ListenNever: true}, start: timeout},
-	{name: "hangs", b: Behaviour{Hang: true}, start: timeout},
-	{name: "answers-500", b: Behaviour{Status: "500 Internal Server Error"}, start: timeout},
-	{name: "answers-404-not-200", b: Behaviour{Status: "404 Not 200"}, start: timeout},
-	{name: "trickles", b: Behaviour{Trickle: true}, start: timeout},
-	{name: "endless", b: Behaviour{Endless: true}, start: timeout},
-	{name: "resets", b: Behaviour{Reset: true}, start: timeout},
-	{name: "no-http", b: Behaviour{Raw: "220 mail ready\r\n"}, start: timeout},
-	{name: "in-the-background", b: Behaviour{Background: true}, start: "service 'in-the-background' exited before it was healthy: exit status 0"},
-	{name: "eats-term-too", b: Behaviour{Hang: true, IgnoreTerm: true}, start: timeout, wanting: "term"},
+	{name: "exits", b: Behaviour{ExitAtOnce: number(7)}, start: "service 'exits' exited before it was healthy: exit status 7", why: "exit status 7"},
+	{name: "never-listens", b: Behaviour{ListenNever: true}, start: timeout, why: timeout + ": connection refused"},
+	{name: "hangs", b: Behaviour{Hang: true}, start: timeout, why: timeout + ": no answer to GET /health within 2 s"},
+	{name: "answers-500", b: Behaviour{Status: "500 Internal Server Error"}, start: timeout, why: timeout + ": GET /health answered 500"},
+	{name: "answers-404-not-200", b: Behaviour{Status: "404 Not 200"}, start: timeout, why: timeout + ": GET /health answered 404"},
+	{name: "trickles", b: Behaviour{Trickle: true}, start: timeout, why: timeout + ": no answer to GET /health within 2 s"},
+	{name: "endless", b: Behaviour{Endless: true}, start: timeout, why: timeout + ": the answer to GET /health is not HTTP"},
+	{name: "resets", b: Behaviour{Reset: true}, start: timeout, why: timeout + ": GET /health got no answer: the connection was (reset|closed)"},
+	{name: "no-http", b: Behaviour{Raw: "220 mail ready\r\n"}, start: timeout, why: timeout + ": the answer to GET /health is not HTTP"},
+	{name: "in-the-background", b: Behaviour{Background: true}, start: "service 'in-the-background' exited before it was healthy: exit status 0", why: "exit status 0"},
+	{name: "eats-term-too", b: Behaviour{Hang: true, IgnoreTerm: true}, start: timeout, why: timeout + ": no answer to GET /health within 2 s", wanting: "term"},
 
 	// Those that are odd, and get up all the same.
 	{name: "slow", b: Behaviour{ListenAfter: 1500}, status: "running"},
@@ -198,6 +199,7 @@ func (v villain) play(d *Daemon) {
 	log := []string{fmt.Sprintf("started service '%s' on port %d", v.name, port)}
 	if v.start != "" {
 		want(t, "the start of "+v.name, reply, fmt.Sprintf(`{"ok":false,"error":%q}`+"\n", v.start))
+		log = append(log, fmt.Sprintf("failed to start '%s': %s", v.name, v.why))
 	} else {
 		want(t, "the start of "+v.name, reply, fmt.Sprintf(`{"ok":true,"port":%d}`+"\n", port))
 		v.fall(d)

@@ -70,22 +70,27 @@ func TestServicesThatNeverGetHealthy(t *testing.T) {
 	h := newHome(t)
 	d := startDaemon(t, h)
 	var all sync.WaitGroup
-	for name, b := range map[string]Behaviour{
-		"deaf":       {ListenNever: true},
-		"hang":       {Hang: true},
-		"error":      {Status: "500 Internal Server Error"},
-		"not-200":    {Status: "404 Not 200"},
-		"no-content": {Status: "204 No Content"},
-		"moved":      {Status: "301 Moved"},
-		"trickle":    {Trickle: true},
-		"endless":    {Endless: true},
-		"reset":      {Reset: true},
-		"no-http":    {Raw: "200 OK\r\n"},
-		"in-body":    {Raw: "HTTP/1.0 503 No\r\n\r\nHTTP/1.0 200 OK\r\n"},
-		"long-code":  {Raw: "HTTP/1.0 2000 OK\r\n"},
-		"silent":     {Raw: "\r\n"},
+	const silence, nonsense = "no answer to GET /health within 2 s", "the answer to GET /health is not HTTP"
+	for name, row := range map[string]struct {
+		b   Behaviour
+		met string // by the last probe
+	}{
+		"deaf":       {Behaviour{ListenNever: true}, "connection refused"},
+		"hang":       {Behaviour{Hang: true}, silence},
+		"error":      {Behaviour{Status: "500 Internal Server Error"}, "GET /health answered 500"},
+		"not-200":    {Behaviour{Status: "404 Not 200"}, "GET /health answered 404"},
+		"no-content": {Behaviour{Status: "204 No Content"}, "GET /health answered 204"},
+		"moved":      {Behaviour{Status: "301 Moved"}, "GET /health answered 301"},
+		"trickle":    {Behaviour{Trickle: true}, silence},
+		"endless":    {Behaviour{Endless: true}, nonsense},
+		"reset":      {Behaviour{Reset: true}, "GET /health got no answer: the connection was reset"},
+		"no-http":    {Behaviour{Raw: "200 OK\r\n"}, nonsense},
+		"in-body":    {Behaviour{Raw: "HTTP/1.0 503 No\r\n\r\nHTTP/1.0 200 OK\r\n"}, "GET /health answered 503"},
+		"long-code":  {Behaviour{Raw: "HTTP/1.0 2000 OK\r\n"}, nonsense},
+		"long-line":  {Behaviour{Raw: "HTTP/1.0 200 " + strings.Repeat("y", 8<<10)}, nonsense},
+		"silent":     {Behaviour{Raw: "\r\n"}, nonsense},
 	} {
-		port := h.Install(name, b)
+		port := h.Install(name, row.b)
 		all.Go(func() {
 			want(t, name, d.Start(name), errorLine("health check timeout"))
 			if status := d.Status(); strings.Contains(status, `"`+name+`"`) {
@@ -94,7 +99,7 @@ func TestServicesThatNeverGetHealthy(t *testing.T) {
 			if starts := h.Pids(name, "start"); len(starts) != 1 || alive(starts[0]) {
 				t.Errorf("%s: processes %v, want one that is gone", name, starts)
 			}
-			d.wantLog(name, port, "started service NAME on port PORT")
+			d.wantLog(name, port, "started service NAME on port PORT", "failed to start NAME: health check timeout: "+row.met)
 		})
 		d.WaitStatus(entry(name, port, "starting"))
 	}
@@ -120,7 +125,7 @@ func TestServicesThatExitBeforeTheyAreHealthy(t *testing.T) {
 		port := h.Install(name, row.b)
 		want(t, name, d.Start(name), errorLine("service '"+name+"' exited before it was healthy: "+row.how))
 		want(t, "status", d.Status(), statusLine())
-		d.wantLog(name, port, "started service NAME on port PORT")
+		d.wantLog(name, port, "started service NAME on port PORT", "failed to start NAME: "+row.how)
 		for _, child := range h.Pids(name, "child") {
 			if alive(child) {
 				t.Errorf("the child of %s, process %d, outlives it", name, child)

@@ -41,7 +41,8 @@ func startEager(home packages.Home, services starter, logger *daemon.Logger) <-c
 				if err == nil {
 					err = startAfterLeftover(p.Name, services)
 				}
-				if err != nil {
+				var logged *supervisor.StartError
+				if err != nil && !errors.As(err, &logged) {
 					logger.Printf("failed to start '%s': %v", p.Name, err)
 				}
 			})

@@ -33,7 +33,8 @@ func (s *service) startFailed(err error, why string) {
 		s.fail(why)
 		return
 	}
-	s.wanted, s.verdict = false, err
+	s.sup.log.Printf("failed to start '%s': %s", s.name, why)
+	s.wanted, s.verdict = false, &StartError{err}
 	s.terminate()
 }
 

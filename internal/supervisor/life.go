@@ -23,6 +23,12 @@ func (e *ForeignError) Error() string {
 	return fmt.Sprintf("port %d is held by %s", e.Port, e.Holder)
 }
 
+// A StartError tells of a start whose process came up, and then did not get healthy. The log has
+// it already, with what the last probe met.
+type StartError struct{ error }
+
+func (e *StartError) Unwrap() error { return e.error }
+
 // spawn starts the next run. The receipt and the definition are read afresh,
 // in a goroutine, because disks can be slow: a stop does not wait for it.
 func (s *service) spawn() {

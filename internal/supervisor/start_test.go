@@ -46,6 +46,7 @@ func TestStartThatExits(t *testing.T) {
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
 			300ms exit 101: exit status 1
+			300ms daemon: failed to start 'kv': exit status 1
 			300ms start kv: service 'kv' exited before it was healthy: exit status 1
 		`)
 		w.nothingLeft()
@@ -64,6 +65,7 @@ func TestStartThatNeverGetsHealthy(t *testing.T) {
 		`)
 		w.at(time.Minute)
 		w.expect(`
+			10s daemon: failed to start 'kv': health check timeout: connection refused
 			10s SIGTERM 101
 			11s exit 101: exit status 0
 			11s start kv: health check timeout
@@ -80,6 +82,7 @@ func TestStartOfOneThatHangsAndIsDeaf(t *testing.T) {
 		w.expect(`
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
+			10s daemon: failed to start 'kv': health check timeout: no answer to GET /health within 2 s
 			10s SIGTERM 101
 			15s SIGKILL 101
 			15s exit 101: signal: killed
@@ -168,6 +171,7 @@ func TestStartsOfOneNameFailTogether(t *testing.T) {
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
 			1s exit 101: exit status 1
+			1s daemon: failed to start 'kv': exit status 1
 			1s start kv: service 'kv' exited before it was healthy: exit status 1
 			1s start kv: service 'kv' exited before it was healthy: exit status 1
 		`)
@@ -243,6 +247,7 @@ func TestForeignListenerEndsAStartAtOnce(t *testing.T) {
 		w.expect(`
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
+			0s daemon: failed to start 'kv': port 9200 is held by pid 49 (caddy)
 			0s SIGTERM 101
 			0s exit 101: signal: terminated
 			0s start kv: port 9200 is held by pid 49 (caddy)
@@ -261,6 +266,7 @@ func TestExitWithThePortTakenNamesTheHolder(t *testing.T) {
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
 			1ms exit 101: exit status 1
+			1ms daemon: failed to start 'kv': exit status 1: port 9200 is held by pid 49 (caddy)
 			1ms start kv: service 'kv' exited before it was healthy: exit status 1: port 9200 is held by pid 49 (caddy)
 		`)
 	})

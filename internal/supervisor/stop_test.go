@@ -182,6 +182,7 @@ func TestStopAfterAFailedStart(t *testing.T) {
 		w.expect(`
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
+			10s daemon: failed to start 'kv': health check timeout: connection refused
 			10s SIGTERM 101
 			12s daemon: stopping service 'kv'
 			12s start kv: service 'kv' was stopped
