@@ -20,13 +20,14 @@ const reserve = 10
 type conns struct {
 	full int // the limit at rest
 
-	mu     sync.Mutex
-	max    int        // the limit now
-	room   *sync.Cond // there may be room
-	open   map[*conn]struct{}
-	silent *list.List    // of *conn: those whose line has not come yet, oldest first
-	timed  bool          // expire will be called
-	ending time.Duration // bounds every time-out once the server ends; 0: it does not
+	mu       sync.Mutex
+	max      int        // the limit now
+	room     *sync.Cond // there may be room
+	waitless bool
+	open     map[*conn]struct{}
+	silent   *list.List    // of *conn: those whose line has not come yet, oldest first
+	timed    bool          // expire will be called
+	ending   time.Duration // bounds every time-out once the server ends; 0: it does not
 }
 
 type conn struct {
@@ -77,16 +78,39 @@ func (cs *conns) cutShort(silent *list.Element) {
 	c.SetReadDeadline(time.Unix(1, 0))
 }
 
-// makeRoom returns when one more connection fits.
+// makeRoom returns when one more connection fits, or after noMoreWaiting.
 func (cs *conns) makeRoom() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for len(cs.open) >= cs.max {
-		if oldest := cs.silent.Front(); oldest != nil {
-			cs.cutShort(oldest)
-		}
+	for !cs.fits() && !cs.waitless {
 		cs.room.Wait()
 	}
+}
+
+// hasRoom tells whether one more connection fits.
+func (cs *conns) hasRoom() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.fits()
+}
+
+// fits has the one that is silent for longest give way if there is no room.
+func (cs *conns) fits() bool {
+	if len(cs.open) < cs.max {
+		return true
+	}
+	if oldest := cs.silent.Front(); oldest != nil {
+		cs.cutShort(oldest)
+	}
+	return false
+}
+
+// noMoreWaiting ends makeRoom: those who are there may be waiting for just that.
+func (cs *conns) noMoreWaiting() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.waitless = true
+	cs.room.Broadcast()
 }
 
 func (cs *conns) hasSpoken(c *conn) {

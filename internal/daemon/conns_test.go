@@ -71,3 +71,24 @@ func wantCut(t *testing.T, c *conn) {
 		t.Errorf("it can still read: %v", err)
 	}
 }
+
+// Who waits for room while everybody waits for the end of the server is let go.
+func TestNoMoreWaiting(t *testing.T) {
+	t.Parallel()
+	cs := newConns(1)
+	cs.open[&conn{}] = struct{}{} // one that has spoken
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cs.makeRoom()
+	}()
+	cs.noMoreWaiting()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Error("it waits")
+	}
+	if cs.hasRoom() {
+		t.Error("there is room")
+	}
+}

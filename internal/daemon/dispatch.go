@@ -32,7 +32,7 @@ func (s *Server) dispatch(line []byte) protocol.Reply {
 	case protocol.Stop:
 		return outcome(s.services.Stop(req.Name))
 	case protocol.Shutdown:
-		return outcome(s.Shutdown())
+		return outcome(s.shutdownFor())
 	}
 	return refused("unknown request: " + req.Request)
 }

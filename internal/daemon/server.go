@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	lineTimeout  = 60 * time.Second      // for a complete line, as SPEC.md says
-	writeTimeout = 10 * time.Second      // for a client to take its reply, if it is longer than shortReply
-	shortReply   = 2 << 10               // bytes that a socket with nothing else to send takes at once, on any system
-	lingerMax    = time.Second           // for a client to end a request that was not read to its end
-	lateClients  = 20 * time.Millisecond // after the last service is gone: for clients that are just connecting
-	lateGap      = time.Millisecond      // likewise, later: for the next of those that have connected
-	lateMax      = 4096                  // likewise: how many of them are taken; the queue of a listener is no longer
-	lateLines    = time.Second           // likewise: for the lines of those that are connected, and for taking a reply
-	standing     = 2                     // handlers that stay: a new one has to grow its stack first
+	lineTimeout  = 60 * time.Second // for a complete line, as SPEC.md says
+	writeTimeout = 10 * time.Second // for a client to take its reply, if it is longer than shortReply
+	shortReply   = 2 << 10          // bytes that a socket with nothing else to send takes at once, on any system
+	lingerMax    = time.Second      // for a client to end a request that was not read to its end
+	lateGap      = time.Millisecond // after the last service is gone: for the next client that is just connecting
+	lateWaits    = 10               // likewise: gaps in all
+	lateMax      = 4096             // likewise: clients that are taken; the queue of a listener is no longer
+	lateLines    = time.Second      // likewise: for the lines of those that are connected, and for taking a reply
+	standing     = 2                // handlers that stay: a new one has to grow its stack first
 )
 
 // Services is what the server needs of a supervisor.
@@ -48,6 +48,7 @@ type Server struct {
 	shutdown sync.Once
 	ending   chan struct{} // closed when Shutdown begins
 	drained  chan struct{} // closed when all services are gone
+	closed   chan struct{} // closed when nobody listens any more
 	left     error         // those that are not; read it after drained
 
 	complained atomic.Int64 // when a connection error was logged last, in Unix nanoseconds
@@ -64,6 +65,7 @@ func NewServer(services Services, logger *Logger, allow func(net.Conn) error, ma
 		next:    make(chan *conn),
 		ending:  make(chan struct{}),
 		drained: make(chan struct{}),
+		closed:  make(chan struct{}),
 	}
 }
 
@@ -73,6 +75,7 @@ func (s *Server) Serve(l *net.TCPListener) error {
 	go func() {
 		<-s.drained
 		l.SetDeadline(time.Unix(1, 0)) // ends accept
+		s.conns.noMoreWaiting()
 	}()
 	for range standing {
 		s.handlers.Go(func() {
@@ -84,10 +87,18 @@ func (s *Server) Serve(l *net.TCPListener) error {
 	s.accept(l)
 	s.acceptLate(l)
 	l.Close()
+	close(s.closed)
 	close(s.next)
 	s.conns.setEnding(lateLines)
 	s.handlers.Wait()
 	return s.left
+}
+
+// shutdownFor is Shutdown for a client: when it is told, the next daemon may have the port.
+func (s *Server) shutdownFor() error {
+	err := s.Shutdown()
+	<-s.closed
+	return err
 }
 
 // Shutdown ends all services and then Serve; the first call does it, all
@@ -127,25 +138,26 @@ func (s *Server) accept(l *net.TCPListener) {
 }
 
 // acceptLate takes those who were connecting when the last service went, to
-// ask for the same: to close on them would reset them. It ends when the queue is empty, which somebody
-// who connects again and again does not put off: nobody came twice in a row, as once
-// may mean that the deadline passed before accept began.
+// ask for the same: to close on them would reset them. It ends when nobody was there for lateWaits
+// gaps in all, which somebody who connects again and again does not put off.
 func (s *Server) acceptLate(l *net.TCPListener) {
-	first := time.Now().Add(lateClients)
-	for n, quiet := 0, 0; n < lateMax && quiet < 2; n++ {
-		s.conns.makeRoom() // may wait, which is not the client's time
-		deadline := time.Now().Add(lateGap)
-		if deadline.Before(first) {
-			deadline = first
+	for n, waits := 0, 0; n < lateMax && waits < lateWaits; n++ {
+		if !s.conns.hasRoom() { // nor may it ever have, if all wait for the end of this
+			time.Sleep(lateGap)
+			waits++
+			continue
 		}
-		l.SetDeadline(deadline)
-		switch err := s.acceptOne(l); {
+		began := time.Now()
+		l.SetDeadline(began.Add(lateGap))
+		conn, err := l.AcceptTCP()
+		if time.Since(began) >= lateGap/2 {
+			waits++
+		}
+		switch {
 		case err == nil:
-			quiet = 0
-		case ended(err):
-			quiet++
-		default:
-			time.Sleep(time.Millisecond)
+			s.take(conn)
+		case !ended(err):
+			time.Sleep(lateGap)
 		}
 	}
 }
@@ -153,16 +165,19 @@ func (s *Server) acceptLate(l *net.TCPListener) {
 // acceptOne needs room for a connection.
 func (s *Server) acceptOne(l *net.TCPListener) error {
 	conn, err := l.AcceptTCP()
-	if err != nil {
-		return err
+	if err == nil {
+		s.take(conn)
 	}
+	return err
+}
+
+func (s *Server) take(conn *net.TCPConn) {
 	c := s.conns.add(conn, s.allow(conn))
 	select {
 	case s.next <- c:
 	default: // all are busy, and may be for long
 		s.handlers.Go(func() { s.serve(c) })
 	}
-	return nil
 }
 
 func ended(err error) bool {

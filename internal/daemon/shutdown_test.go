@@ -53,9 +53,22 @@ func TestShutdownRepliesToTheQueue(t *testing.T) {
 		})
 	}
 	s.Shutdown()
-	time.Sleep(5 * lateClients) // as if the server had been kept from running
+	time.Sleep(5 * lateWaits * lateGap) // as if the server had been kept from running
 	close(gate)
 	replies.Wait()
+}
+
+// Who is told of the end can start the next daemon at once.
+func TestShutdownFreesThePortFirst(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeServices{}, anybody, 8)
+	s.dial(t) // a silent client has more time than that
+	want(t, "the reply", s.ask(t, shutdownLine), "{\"ok\":true}\n")
+	l, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
 }
 
 // Somebody who connects again and again does not put off the end.
@@ -72,14 +85,14 @@ func TestShutdownEndsUnderConnects(t *testing.T) {
 				return
 			}
 			conn.Close()
-			time.Sleep(lateClients / 10)
+			time.Sleep(lateGap)
 		}
 	}()
 	eventually(t, "the first connection", func() bool { return accepted.Load() > 0 })
 	s.Shutdown()
 	before := accepted.Load()
 	<-came
-	if late := accepted.Load() - before; late > lateMax/4 {
+	if late := accepted.Load() - before; late > 10*lateWaits {
 		t.Errorf("%d of them were waited for", late)
 	}
 }
