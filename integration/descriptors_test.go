@@ -46,6 +46,9 @@ func TestTooFewDescriptors(t *testing.T) {
 			if n := strings.Count(d.Log.String(), "\n"); n > services+20 {
 				t.Errorf("%d lines in the log", n)
 			}
+			if services == 3 && strings.Contains(d.Log.String(), "accept error") {
+				t.Error("clients took the descriptors that are left for services")
+			}
 			for _, conn := range crowd {
 				conn.Close()
 			}

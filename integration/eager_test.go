@@ -5,6 +5,8 @@ package integration
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,4 +85,18 @@ func TestEagerEndsWithTheDaemon(t *testing.T) {
 	if strings.Contains(d.Log.String(), "health check timeout") {
 		t.Error("the daemon waited for the health check of a service that it was to end")
 	}
+}
+
+// A daemon that cannot tell what to start says so, and serves.
+func TestEagerCannotList(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	modules := filepath.Join(h.Dir, "modules")
+	os.RemoveAll(modules)
+	if err := os.WriteFile(modules, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, h)
+	d.WaitLog("daemon: cannot list the installed packages: ")
+	want(t, "a ping", d.Ask(`{"request":"ping"}`), okLine)
 }

@@ -62,7 +62,14 @@ func TestWhatAServiceInherits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
-			d := startCommand(t, h, exec.Command(command[0], append(command[1:], "-home", h.Dir, "-addr", "127.0.0.1:0")...))
+			cmd := exec.Command(command[0], append(command[1:], "-home", h.Dir, "-addr", "127.0.0.1:0")...)
+			input, err := os.Open(command[0]) // anything but the null device
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer input.Close()
+			cmd.Stdin = input
+			d := startCommand(t, h, cmd)
 			pid := plainService(t, d)
 			wantNoSignals(t, pid)
 			wantThreeFiles(t, pid, d.Pid())

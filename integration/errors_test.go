@@ -76,7 +76,7 @@ func replace(t *testing.T, path, content string, mode os.FileMode) {
 	if err == nil && mode == 0 {
 		err = os.Mkdir(path, 0o755)
 	} else if err == nil {
-		err = os.WriteFile(path, []byte(content), mode)
+		err = writeFile(path, content, mode)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -99,12 +99,20 @@ func (h *Home) Write(path, content string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		h.t.Fatal(err)
 	}
-	if err := os.WriteFile(path+".new", []byte(content), 0o644); err != nil {
+	if err := writeFile(path+".new", content, 0o644); err != nil {
 		h.t.Fatal(err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// writeFile is os.WriteFile while no process is forked, which would hold the file open for writing: a
+// program cannot be executed then.
+func writeFile(path, content string, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, []byte(content), mode)
 }
 
 func (h *Home) folder(name string) string { return filepath.Join(h.Dir, "store", name, "1.0.0") }

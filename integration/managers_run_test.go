@@ -220,7 +220,7 @@ func write(t *testing.T, path, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+	if err := writeFile(path, text, 0o755); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -82,6 +82,22 @@ func TestWatchOnATerminal(t *testing.T) {
 	w.wantExit(0)
 }
 
+// Lines of JSON follow each other on a terminal as anywhere.
+func TestWatchLinesOnATerminal(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, newHome(t))
+	w := onTerminal(t, nil, "-addr", d.Addr, "status", "-watch", "-o", "json")
+	line := strings.TrimSuffix(statusLine(), "\n") + "\r\n"
+	w.waitOut(line + line)
+	if strings.Contains(w.out.String(), "\x1b") {
+		t.Errorf("escape sequences among JSON: %q", w.out)
+	}
+	if _, err := w.keys.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	w.wantExit(0)
+}
+
 // Colours are for terminals whose owner wants them.
 func TestColours(t *testing.T) {
 	t.Parallel()
@@ -111,7 +127,13 @@ func TestStartOnATerminal(t *testing.T) {
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{ListenAfter: 2500})
 	d := startDaemon(t, h)
+	slow := h.Install("slow", Behaviour{ListenAfter: 2500})
+	wantResult(t, "start slow", d.result("start", "slow"), result{portLine(slow), "", 0}) // nobody is there to be told
 	w := onTerminal(t, nil, "-addr", d.Addr, "start", "kv")
 	w.waitOut("waiting for kv to answer its health check…\r\n" + fmt.Sprintf(`{"ok":true,"port":%d}`, port))
+	w.wantExit(0)
+	want(t, "stop", d.Stop("slow"), okLine)
+	w = onTerminal(t, nil, "-addr", d.Addr, "start", "kv", "slow") // kv answers at once
+	w.waitOut(fmt.Sprintf(`{"ok":true,"port":%d}`+"\r\n"+"waiting for slow to answer its health check…\r\n"+`{"ok":true,"port":%d}`, port, slow))
 	w.wantExit(0)
 }

@@ -108,7 +108,9 @@ func TestReplyAsItCame(t *testing.T) {
 		` { } `: 1,
 	} {
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, line+"\n") })
-		wantResult(t, "ping", ctlResult(t, "-addr", addr, "ping"), result{line + "\n", "", exit})
+		for _, command := range []string{"ping", "status"} {
+			wantResult(t, command, ctlResult(t, "-addr", addr, command), result{line + "\n", "", exit})
+		}
 	}
 }
 
@@ -203,5 +205,16 @@ func TestVerboseStatus(t *testing.T) {
 	got = d.result("status", "-v")
 	if !strings.Contains(got.out, `"restarts":1,"failures":1,"version":"1.0.0","last_error":"signal: killed, `) {
 		t.Errorf("zrctl status -v after a restart: %q", got)
+	}
+}
+
+// A service that status is asked for is running, or the exit status is 1.
+func TestExitOfAStatus(t *testing.T) {
+	t.Parallel()
+	for status, exit := range map[string]int{"running": 0, "starting": 1, "failed": 1} {
+		reply := statusLine(entry("kv", 9200, status))
+		addr := pretend(t, func(c net.Conn) { io.WriteString(c, reply) })
+		wantResult(t, "status kv", ctlResult(t, "-addr", addr, "status", "kv"), result{reply, "", exit})
+		wantResult(t, "status", ctlResult(t, "-addr", addr, "status"), result{reply, "", 0})
 	}
 }

@@ -78,6 +78,24 @@ func TestCommands(t *testing.T) {
 	wantNoDaemon(t, d.result("start", "kv", "web"), d.Addr) // no point in asking twice
 }
 
+// The home in a hint is the one that a daemon would take from here.
+func TestHomeInAHint(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, newHome(t))
+	for home, env := range map[string][]string{
+		"/srv/zr":      {"HOME=/home/zr", "ZR_HOME=/srv/zr"},
+		"/home/zr/.zr": {"HOME=/home/zr"},
+	} {
+		var errs strings.Builder
+		cmd := exec.Command(zrctlPath, "-addr", d.Addr, "start", "nobody")
+		cmd.Env, cmd.Stderr = env, &errs
+		cmd.Run()
+		if !strings.Contains(errs.String(), "(from here, "+home+")\n") {
+			t.Errorf("with %q: %s", env, errs.String())
+		}
+	}
+}
+
 // wantNoDaemon wants exit status 3, and one line that says what to do.
 func wantNoDaemon(t *testing.T, got result, addr string) {
 	t.Helper()

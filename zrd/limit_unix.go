@@ -10,5 +10,5 @@ func maxConns() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur > 2*connections {
 		return connections
 	}
-	return max(int(limit.Cur)/2, 1)
+	return max(int(limit.Cur)/2, 2) // one that is served, and one that is accepted
 }

@@ -135,11 +135,12 @@ func (cs *conns) close(c *conn) {
 }
 
 // retreat lowers the limit, until everybody has gone, so that a few descriptors
-// are left for what is not a client: a restart, a probe.
+// are left for what is not a client: a restart, a probe. Two places stay: for one that is served, and
+// for one that is accepted, which would be cut short for the next.
 func (cs *conns) retreat() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.max = max(len(cs.open)-reserve, 1)
+	cs.max = max(len(cs.open)-reserve, 2)
 }
 
 // replying bounds the wait for a client to take its reply.

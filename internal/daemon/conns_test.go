@@ -92,3 +92,61 @@ func TestNoMoreWaiting(t *testing.T) {
 		t.Error("there is room")
 	}
 }
+
+// A client that does not read a long reply has its time: writeTimeout, once, in real time, and less in the end.
+func TestDeafClients(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		about       string
+		ending      time.Duration
+		least, most time.Duration
+	}{
+		{"at rest", 0, writeTimeout - time.Second, time.Hour},
+		{"in the end", 50 * time.Millisecond, 0, writeTimeout / 2},
+	} {
+		t.Run(c.about, func(t *testing.T) {
+			t.Parallel()
+			client, server := connected(t)
+			defer client.Close()
+			defer server.Close()
+			cs := newConns(8)
+			conn := cs.add(server, nil)
+			if c.ending > 0 {
+				cs.setEnding(c.ending)
+			}
+			cs.replying(conn, shortReply+1)
+			began, done := time.Now(), make(chan error, 1)
+			go func() {
+				_, err := conn.Write(make([]byte, 64<<20)) // more than any system takes at once
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took < c.least || took > c.most {
+					t.Errorf("%v after %v", err, took)
+				}
+			case <-time.After(limit):
+				t.Error("it may take for ever")
+			}
+		})
+	}
+}
+
+// connected returns the two ends of a connection.
+func connected(t *testing.T) (client, server *net.TCPConn) {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = l.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.TCPConn), server
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +93,35 @@ func TestRefusal(t *testing.T) {
 	want(t, "the calls", services.called(), "")
 }
 
+// Who asks is looked up once, and before a word of theirs is read: who has gone by then has no user.
+func TestAllowIsAskedAtOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	s := serve(t, &fakeServices{}, func(net.Conn) error { asked.Add(1); return nil }, 8)
+	conn := s.dial(t)
+	eventually(t, "the look at a client that says nothing", func() bool { return asked.Load() == 1 })
+	io.WriteString(conn, `{"request":"ping"}`+"\n")
+	want(t, "a ping", rest(t, conn), `{"ok":true}`+"\n")
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d looks", n)
+	}
+}
+
+// Who only looks whether the port is open is refused, but nothing to log.
+func TestRefusalOfALook(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeServices{}, func(net.Conn) error { return errors.New("no") }, 8)
+	for _, c := range []struct {
+		line   string
+		logged bool
+	}{{"", false}, {"x", true}} {
+		want(t, c.line, s.ask(t, c.line+"\n"), `{"ok":false,"error":"no"}`+"\n")
+		if logged := s.complained.Load() != 0; logged != c.logged {
+			t.Errorf("%q: logged is %v", c.line, logged)
+		}
+	}
+}
+
 // A client that sends more than a line still gets its reply, and the rest is
 // not read as a request.
 func TestLinger(t *testing.T) {
@@ -125,6 +155,23 @@ func TestLingerEnds(t *testing.T) {
 	io.WriteString(conn, "nonsense\n")
 	want(t, "the reply", rest(t, conn), `{"ok":false,"error":"invalid daemon request: not a JSON object"}`+"\n")
 	eventually(t, "the connection to be closed", func() bool { return s.openConns() == 0 })
+}
+
+// The end of the reply does not wait for the end of the request.
+func TestReplyEndsBeforeTheRequest(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeServices{}, anybody, 8)
+	for range 5 { // once is enough: a busy machine may take a second for anything
+		conn := s.dial(t)
+		io.WriteString(conn, "nonsense\n")
+		conn.Read(make([]byte, 1))
+		begin := time.Now()
+		rest(t, conn)
+		if time.Since(begin) < lingerMax/2 {
+			return
+		}
+	}
+	t.Error("the reply has no end while the request has none")
 }
 
 func (s *serving) openConns() int {
@@ -181,4 +228,21 @@ func TestRoomForTwo(t *testing.T) {
 		s.dial(t)
 	}
 	want(t, "a good client", s.ask(t, `{"request":"ping"}`+"\n"), "{\"ok\":true}\n")
+}
+
+// A retreat ends when everybody has gone.
+func TestRetreatEnds(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeServices{}, anybody, 16)
+	limit := func() int {
+		s.conns.mu.Lock()
+		defer s.conns.mu.Unlock()
+		return s.conns.max
+	}
+	s.conns.retreat()
+	if n := limit(); n != 2 {
+		t.Errorf("room for %d, want 2: one that is served and one that is accepted", n)
+	}
+	want(t, "a good client", s.ask(t, `{"request":"ping"}`+"\n"), "{\"ok\":true}\n")
+	eventually(t, "the old limit", func() bool { return limit() == 16 })
 }

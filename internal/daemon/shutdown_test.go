@@ -97,6 +97,51 @@ func TestShutdownEndsUnderConnects(t *testing.T) {
 	}
 }
 
+// Nor do those of whom there is always one more in the queue.
+func TestShutdownEndsUnderAQueue(t *testing.T) {
+	t.Parallel()
+	var accepted atomic.Int32
+	var s *serving
+	ready := make(chan struct{})
+	s = serve(t, &fakeServices{}, func(net.Conn) error {
+		<-ready
+		if accepted.Add(1) <= 2*lateMax {
+			if next, err := net.Dial("tcp", s.addr); err == nil {
+				next.Close()
+			}
+		}
+		return nil
+	}, 8192)
+	s.dial(t)
+	s.Shutdown()
+	close(ready)
+	s.ended <- <-s.ended
+	if n := accepted.Load(); n > lateMax+1 {
+		t.Errorf("%d of them were waited for", n)
+	}
+}
+
+// Who is just connecting when the last service goes is answered.
+func TestLateClients(t *testing.T) {
+	t.Parallel()
+	for range 10 { // once is enough: a busy machine may be later than late
+		s := serve(t, &fakeServices{}, anybody, 8)
+		s.Shutdown()
+		time.Sleep(lateWaits * lateGap / 2)
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			continue
+		}
+		io.WriteString(conn, shutdownLine)
+		reply, err := io.ReadAll(conn)
+		conn.Close()
+		if err == nil && string(reply) == "{\"ok\":true}\n" {
+			return
+		}
+	}
+	t.Error("nobody is answered")
+}
+
 // A client that connected in time and says its line a moment later is answered.
 func TestLateLines(t *testing.T) {
 	t.Parallel()
@@ -138,4 +183,18 @@ func TestShutdownFails(t *testing.T) {
 	if err != stuck || s.Shutdown() != stuck {
 		t.Errorf("Serve returned %v", err)
 	}
+}
+
+// A request that takes longer than the end is answered when it is done.
+func TestReplyToARequestThatTakesLonger(t *testing.T) {
+	t.Parallel()
+	services := &fakeServices{port: 9200, blocked: make(chan struct{})}
+	s := serve(t, services, anybody, 8)
+	conn := s.dial(t)
+	io.WriteString(conn, `{"request":"start-service","name":"kv"}`+"\n")
+	eventually(t, "the call", func() bool { return services.called() == "start:kv" })
+	s.conns.setEnding(time.Second)
+	time.Sleep(1100 * time.Millisecond)
+	close(services.blocked)
+	want(t, "the reply", rest(t, conn), `{"ok":true,"port":9200}`+"\n")
 }

@@ -60,6 +60,7 @@ func TestParseDefinitionErrors(t *testing.T) {
 		{"[service]\nhealth = \"/a\\r\\nX: y\"", `line 2 (last key "service.health"): "/a\r\nX: y"` + noPath},
 		{"[service]\nhealth = \"/\\u0000\"", `line 2 (last key "service.health"): "/\x00"` + noPath},
 		{"[service]\nhealth = \"/\\u00A0\"", `line 2 (last key "service.health"): "/\u00a0"` + noPath},
+		{"[service]\nhealth = \"/" + strings.Repeat("a", maxHealth) + "\"", `line 2 (last key "service.health"): "/` + strings.Repeat("a", 98) + "…" + noPath},
 		{"[service]\nhealth = 1", `line 2 (last key "service.health"): 1` + noPath},
 		{"[service]\nstartup = \"Eager\"", `line 2 (last key "service.startup"): "Eager" is neither "eager" nor "lazy"`},
 		{"[service]\nstartup = true", `line 2 (last key "service.startup"): true is neither "eager" nor "lazy"`},

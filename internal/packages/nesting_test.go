@@ -18,6 +18,7 @@ func TestCheckDepth(t *testing.T) {
 		"behind an escaped quote":  `a = "\"` + deep + `"`,
 		"in a literal string":      `a = '\` + deep + `'`,
 		"in a long string":         "a = \"\"\"\n" + deep + "\"\" \\\"\"\" " + deep + `"""`,
+		"behind a quote in one":    `a = """x " ` + deep + `"""`,
 		"in a long literal string": "a = '''\n''" + deep + "\\'''",
 		"after quotes at the end":  `a = """x"""""` + "\n# '" + "\nb = '''x'''''\nc = 1 # " + deep,
 		"after empty strings":      `a = ["", '', """""", '''''']` + "\n#" + deep,
@@ -39,6 +40,8 @@ func TestCheckDepth(t *testing.T) {
 		"table":                  "\n[" + strings.Repeat("a.", maxDepth) + "a]",
 		"after a string":         "a = \"\"\"\n" + `"""""` + strings.Repeat("[", maxDepth+1),
 		"after a long one":       "a = '''\n'''" + strings.Repeat("[", maxDepth+1),
+		"after a backslash":      "a = '\\'\n" + strings.Repeat("[", maxDepth+1),
+		"after a quote too many": `a = """x""""` + "\n" + strings.Repeat("[", maxDepth+1),
 	} {
 		if err := checkDepth(text); err == nil || err.Error() != "line 2: nested deeper than 64 levels" {
 			t.Errorf("%s: got %v", about, err)

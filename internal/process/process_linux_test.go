@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // What the daemon itself was given in excess, its services do not get.
@@ -84,6 +85,25 @@ func TestThreadDeath(t *testing.T) {
 				return err != nil
 			})
 		}
+		p.Terminate()
+		wantExit(t, p, "signal: terminated")
+	}
+}
+
+// Nor with a thread that ends after it: the one that forks is nobody else's.
+func TestLaterThreadDeath(t *testing.T) {
+	t.Parallel()
+	s := starter()
+	for range 20 {
+		var p *Process
+		done := make(chan struct{})
+		go func() {
+			p, _ = start(t, s, "sleep", "")
+			runtime.LockOSThread() // likely the thread that ran last, and that ends with the goroutine
+			close(done)
+		}()
+		<-done
+		time.Sleep(10 * time.Millisecond)
 		p.Terminate()
 		wantExit(t, p, "signal: terminated")
 	}

@@ -156,6 +156,8 @@ func TestStartErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
+		syscall.ForkLock.RLock() // a process forked meanwhile would hold it open for writing: "text file busy"
+		defer syscall.ForkLock.RUnlock()
 		if err := os.WriteFile(path, []byte(content), mode); err != nil {
 			t.Fatal(err)
 		}

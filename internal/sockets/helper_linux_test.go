@@ -14,9 +14,9 @@ import (
 )
 
 // Other processes are the test binary itself, run again: "hold" keeps what it inherited open
-// and says so, "dial ADDR" connects, and both end with their standard input.
+// and says so, "closed" does, and is closed to its own user, "dial ADDR" connects, and all end with their standard input.
 func TestMain(m *testing.M) {
-	if len(os.Args) < 2 || os.Args[1] != "hold" && os.Args[1] != "dial" {
+	if len(os.Args) < 2 || os.Args[1] != "hold" && os.Args[1] != "closed" && os.Args[1] != "dial" {
 		os.Exit(m.Run())
 	}
 	if os.Args[1] == "dial" {
@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	}
+	if os.Args[1] == "closed" { // as one with capabilities is
+		const dumpable = 4
+		syscall.RawSyscall(syscall.SYS_PRCTL, dumpable, 0, 0)
 	}
 	fmt.Println("ready")
 	io.Copy(io.Discard, os.Stdin)

@@ -153,6 +153,28 @@ func TestHeldByNobody(t *testing.T) {
 	}
 }
 
+// What a user cannot look into may hold anything: a leader, or one of its descendants. Root can look into all.
+func TestHeldByInDoubt(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Parallel()
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestHeldByInDoubt$", "-test.v")
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	const inode = 1 // of no socket
+	open := run(t, exec.Command("/proc/self/exe", "hold")).Process.Pid
+	closed := run(t, exec.Command("/proc/self/exe", "closed")).Process.Pid
+	for pid, want := range map[int]bool{open: false, closed: true, os.Getpid(): true} {
+		if new(Table).HeldBy(inode, pid) != want {
+			t.Errorf("process %d of the test's %d, open %d and closed %d: held is not %v", pid, os.Getpid(), open, closed, want)
+		}
+	}
+}
+
 // A command may be called anything, parentheses and spaces included.
 func TestReadFamily(t *testing.T) {
 	t.Parallel()

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,6 +143,50 @@ func TestScanTableErrors(t *testing.T) {
 	}
 	if _, err := scanTable("/proc/net/no such table", never); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing table: %v", err)
+	}
+}
+
+// Nor is it a missing row, which means that a client has gone.
+func TestTablesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	never := func(socket) bool { return false }
+	table := filepath.Join(t.TempDir(), "tcp")
+	if _, err := findIn(table, never); err == nil || errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing table: %v", err)
+	}
+	if err := os.WriteFile(table, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := findIn(table, never); err != os.ErrNotExist {
+		t.Errorf("an empty table, and none of IPv6: %v", err)
+	}
+	if err := os.Mkdir(table+"6", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := findIn(table, never); err == nil || errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a table of IPv6 that cannot be read: %v", err)
+	}
+}
+
+// An answer that came too late is not taken for the next one.
+func TestStaleAnswer(t *testing.T) {
+	t.Parallel()
+	d := openDiag()
+	if d == nil {
+		t.Skip("this kernel does not answer")
+	}
+	defer syscall.Close(d.fd)
+	a, b := listen(t, "tcp4", "127.0.0.1:0").Addr().(*net.TCPAddr).AddrPort(), listen(t, "tcp4", "127.0.0.1:0").Addr().(*net.TCPAddr).AddrPort()
+	anybody := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	if err := syscall.Sendto(d.fd, request(d.seq, a, anybody), 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+		t.Fatal(err)
+	}
+	first, err := d.find(b, anybody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := d.find(b, anybody); first != again {
+		t.Errorf("got %+v, then %+v, %v", first, again, err)
 	}
 }
 

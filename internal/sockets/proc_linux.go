@@ -15,7 +15,12 @@ import (
 // findInProc returns the first row of /proc/net/tcp or tcp6 that match
 // accepts; fs.ErrNotExist if none does. A missing tcp6 is a machine without IPv6.
 func findInProc(match func(socket) bool) (socket, error) {
-	for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	return findIn("/proc/net/tcp", match)
+}
+
+// findIn is findInProc for the tables at path and, with a 6 behind it, of IPv6.
+func findIn(path string, match func(socket) bool) (socket, error) {
+	for _, path := range []string{path, path + "6"} {
 		s, err := scanTable(path, match)
 		if err == nil {
 			return s, nil

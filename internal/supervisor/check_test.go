@@ -151,6 +151,26 @@ func TestStaleNewsIsDropped(t *testing.T) {
 	})
 }
 
+// So is what a probe of the current run, under way when it was to end, says.
+func TestNewsOfAnEndingRunIsDropped(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.up("kv")
+		w.set(func() { p.deaf = true })
+		w.stop("kv")
+		svc, _ := w.sup.forStart("kv")
+		svc.send(probedMsg{1, nil})
+		svc.send(probedMsg{1, &ForeignError{Port: 9200}})
+		w.at(6 * time.Second)
+		w.expect(`
+			0s daemon: stopping service 'kv'
+			0s SIGTERM 101
+			5s SIGKILL 101
+			5s exit 101: signal: killed
+			5s stop kv: ok
+		`)
+	})
+}
+
 // The probes of a start end with its process.
 func TestNoProbesInABackoff(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"errors"
+	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -302,5 +304,27 @@ func TestStartAfterAStopOfAFailedStart(t *testing.T) {
 			12s start kv: ok
 			12s stop kv: ok
 		`)
+	})
+}
+
+// Who hears that a service is gone finds it gone: its entry goes before the answers do.
+func TestStopAnswersWhenTheEntryIsGone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.up("kv")
+		w.set(func() { p.deaf = true })
+		svc, _ := w.sup.forStart("kv")
+		reply := make(chan error, 1)
+		svc.send(stopMsg{reply: reply})
+		synctest.Wait()
+		w.sup.mu.Lock() // no entry can go
+		p.exit("exit status 0")
+		for range 10_000 { // time stands still while somebody waits for a lock
+			runtime.Gosched()
+		}
+		if len(reply) > 0 {
+			t.Error("answered before that")
+		}
+		w.sup.mu.Unlock()
+		<-reply
 	})
 }

@@ -23,7 +23,14 @@ func NewSystem(home packages.Home, starter *process.Starter, table *sockets.Tabl
 type system struct {
 	packages.Home
 	starter *process.Starter
-	table   *sockets.Table
+	table   table
+}
+
+// table is what a system asks of a *sockets.Table.
+type table interface {
+	Listener(port int) uint32
+	HeldBy(inode uint32, leader int) bool
+	Holder(port int) (sockets.Holder, bool)
 }
 
 // verified is a process that remembers which listening socket was found to

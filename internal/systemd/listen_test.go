@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("LISTEN_PID") == "self" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	}
+	if os.Getenv("LISTEN_PID") == "absent" {
+		os.Unsetenv("LISTEN_PID")
+	}
 	l, err := Listener()
 	if err != nil {
 		fmt.Println("error:", err)
@@ -108,7 +111,7 @@ func TestListener(t *testing.T) {
 
 func TestListenerNone(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ pid, fds string }{{"self", ""}, {"self", "0"}, {"1", "1"}, {"", "1"}, {"1", "junk"}} {
+	for _, c := range []struct{ pid, fds string }{{"self", ""}, {"self", "0"}, {"1", "1"}, {"", "1"}, {"absent", "1"}, {"1", "junk"}} {
 		if out := hand(t, c.pid, c.fds); out != "none\n" {
 			t.Errorf("LISTEN_PID=%s LISTEN_FDS=%s: %s", c.pid, c.fds, out)
 		}

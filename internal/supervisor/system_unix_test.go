@@ -1,0 +1,48 @@
+//go:build unix
+
+package supervisor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"zr/internal/health"
+	"zr/internal/packages"
+)
+
+// Who lacks descriptors cannot see whose a socket is either: that accuses nobody. The limit is that of a
+// whole program, so this runs in one of its own.
+func TestProbeWithoutDescriptorsAccusesNobody(t *testing.T) {
+	if os.Getenv("SUPERVISOR_TEST_ALONE") == "" {
+		t.Parallel()
+		cmd := exec.Command(os.Args[0], "-test.run=^TestProbeWithoutDescriptorsAccusesNobody$", "-test.v")
+		cmd.Env = append(os.Environ(), "SUPERVISOR_TEST_ALONE=1")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0") // the runtime opens its poller
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = 3
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	s := &system{table: &listeners{7, 7}}
+	err = s.Probe(t.Context(), &verified{}, packages.Service{Port: l.Addr().(*net.TCPAddr).Port, Health: "/"})
+	if !errors.Is(err, health.ErrLocal) {
+		t.Errorf("got %v", err)
+	}
+}
