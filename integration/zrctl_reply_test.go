@@ -53,7 +53,6 @@ func TestNoReply(t *testing.T) {
 		{"half a line", func(c net.Conn) { io.WriteString(c, `{"ok":`); silent(c) }, " within 200ms: the request may still be under way; ask zrctl status, or wait longer with -timeout\n"},
 		{"nothing", says(""), ": the connection ended before a reply" + again},
 		{"half a line and the end", says(`{"ok":true`), ": the connection ended before a reply" + again},
-		{"no JSON", says("HTTP/1.1 400 Bad Request\r\n"), ": cannot read the reply: invalid character 'H' looking for beginning of value" + again},
 	} {
 		addr := pretend(t, row.do)
 		timeout := "200ms"
@@ -63,6 +62,14 @@ func TestNoReply(t *testing.T) {
 		wantResult(t, "ping: "+row.what, ctlResult(t, "-addr", addr, "-timeout", timeout, "ping"),
 			result{"", "error: no reply from " + addr + row.why, 3})
 	}
+}
+
+// What answers, but not as zrd does, is another program.
+func TestSomebodyElseAnswers(t *testing.T) {
+	t.Parallel()
+	addr := pretend(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n") })
+	wantResult(t, "ping", ctlResult(t, "-addr", addr, "ping"), result{"", "error: what answers on " + addr +
+		" is not zrd: cannot read the reply: invalid character 'H' looking for beginning of value; say where zrd listens with -addr or $ZRD_ADDR\n", 3})
 }
 
 // One service that takes too long does not keep the others from being asked for.
@@ -90,12 +97,14 @@ func TestReplyThatCannotBePrinted(t *testing.T) {
 	}
 	defer full.Close()
 	addr := pretend(t, func(c net.Conn) { io.WriteString(c, `{"ok":true}`+"\n") })
-	var errs strings.Builder
-	cmd := exec.Command(zrctlPath, "-addr", addr, "ping")
-	cmd.Stdout, cmd.Stderr = full, &errs
-	cmd.Run()
-	if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(errs.String(), "cannot print the reply") {
-		t.Errorf("exit status %d, error %q", status, errs.String())
+	for _, args := range []string{"ping", "-o table ping", "status", "-o table status", "-o table start kv", "status -watch", "status -watch -o json", "-h", "-version"} {
+		var errs strings.Builder
+		cmd := exec.Command(zrctlPath, append([]string{"-addr", addr}, strings.Fields(args)...)...)
+		cmd.Stdout, cmd.Stderr = full, &errs
+		cmd.Run()
+		if status := cmd.ProcessState.ExitCode(); status != 1 || strings.Count(errs.String(), "error: cannot print: ") != 1 {
+			t.Errorf("zrctl %s: exit status %d, error %q", args, status, errs.String())
+		}
 	}
 }
 
@@ -153,9 +162,8 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	kv, web := h.Install("kv", Behaviour{}), h.Install("long-name", Behaviour{})
-	h.Install("busy", Behaviour{})
-	h.InstallAt("busy", kv, Behaviour{})
 	d := startDaemon(t, h)
+	const nameHint = "hint: a package name is lower-case words of a-z and 0-9 joined by hyphens\n"
 	rows := func(rows ...string) string { return strings.Join(rows, "\n") + "\n" }
 	for _, row := range []struct {
 		args string
@@ -169,13 +177,27 @@ func TestTable(t *testing.T) {
 		{"status kv nobody", result{rows("NAME  PORT   STATUS", fmt.Sprintf("kv    %d  running", kv)), "nobody is not running; start it with: zrctl start nobody\n", 1}},
 		{"stop kv", result{"kv is stopped\n", "", 0}},
 		{"stop kv", result{"kv is stopped\n", "", 0}},
-		{"start %d", result{"", "error: package '%d' not found: a name is lower-case words of a-z and 0-9 joined by hyphens, at most 100 characters\n", 1}},
+		{"start %d", result{"", "error: package '%d' not found\n" + nameHint, 1}},
 		{"stop %d", result{"%d is stopped\n", "", 0}},
 		{"shutdown", result{"all services and the daemon are stopped\n", "", 0}},
 	} {
 		wantResult(t, row.args, d.result(append([]string{"-o", "table"}, strings.Fields(row.args)...)...), row.want)
 	}
 	d.WaitExit(0)
+}
+
+// An error in words says whose it is.
+func TestErrorsAsATable(t *testing.T) {
+	t.Parallel()
+	for reply, errs := range map[string]string{
+		"health check timeout":                           "error: kv: health check timeout\n",
+		"port 9200 is held by service 'web'":             "error: kv: port 9200 is held by service 'web'\n",
+		"package 'kv' has no binary":                     "error: package 'kv' has no binary\n",
+		"service 'kv' exited before it was healthy: etc": "error: service 'kv' exited before it was healthy: etc\n",
+	} {
+		addr := pretend(t, func(c net.Conn) { io.WriteString(c, errorLine(reply)) })
+		wantResult(t, "start kv", ctlResult(t, "-addr", addr, "-o", "table", "start", "kv"), result{"", errs, 1})
+	}
 }
 
 // Verbose status, as a reply and as a table: of one that runs and one that waits for its restart.

@@ -26,6 +26,7 @@ type call struct {
 	version, help bool
 	unreachable   bool // nobody took a request
 	out, err      *os.File
+	unprinted     error // why something could not be printed
 }
 
 // parse fills in the call; after an error, nothing may be sent.
@@ -71,7 +72,13 @@ func (c *call) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("zrctl", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&c.addr, "addr", os.Getenv("ZRD_ADDR"), "")
-	fs.DurationVar(&c.timeout, "timeout", 30*time.Second, "")
+	c.timeout = 30 * time.Second
+	fs.Func("timeout", "", func(s string) (err error) {
+		if c.timeout, err = time.ParseDuration(s); err != nil {
+			err = errors.New("not a time with its unit, as in 30s or 2m")
+		}
+		return err
+	})
 	fs.StringVar(&c.format, "o", "", "")
 	fs.BoolVar(&c.verbose, "v", false, "")
 	fs.BoolVar(&c.watch, "watch", false, "")
@@ -98,7 +105,7 @@ func (c *call) checkFlags() error {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return fmt.Errorf("-addr or $ZRD_ADDR: %w", err)
+		return fmt.Errorf("-addr or $ZRD_ADDR: %q is not HOST:PORT, as in %s", c.addr, protocol.DefaultAddr)
 	}
 	switch {
 	case c.format != "json" && c.format != "table":
@@ -124,7 +131,7 @@ func (c *call) checkNames() error {
 		}
 	case "status":
 	default:
-		return fmt.Errorf("unknown command %q", c.command)
+		return fmt.Errorf("unknown command %q: it is one of ping, status, start, stop and shutdown", c.command)
 	}
 	if slices.Contains(c.names, "") {
 		return errors.New("an empty name")

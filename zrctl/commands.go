@@ -68,24 +68,21 @@ func (c *call) ask(req protocol.Request) (protocol.Reply, int) {
 	if err != nil {
 		return reply, c.noReply(err)
 	}
-	exit := c.print(line)
-	if reply.OK {
-		return reply, exit
+	if c.format == "json" {
+		c.printf("%s", line)
 	}
-	c.explain(reply.Error)
+	if reply.OK {
+		return reply, exitOK
+	}
+	c.explain(req.Name, reply.Error)
 	return reply, exitNotOK
 }
 
-// print prints a reply as it came; a table does without.
-func (c *call) print(line []byte) int {
-	if c.format != "json" {
-		return exitOK
+// printf prints to standard output. If that fails, main says so in the end.
+func (c *call) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(c.out, format, args...); err != nil {
+		c.unprinted = err
 	}
-	if _, err := c.out.Write(line); err != nil {
-		fmt.Fprintf(c.err, "error: cannot print the reply: %v\n", err)
-		return exitNotOK
-	}
-	return exitOK
 }
 
 func (c *call) do(ctx context.Context, req protocol.Request) (protocol.Reply, []byte, error) {
@@ -101,9 +98,9 @@ func (c *call) watchStatus() int {
 	defer stop()
 	for {
 		if c.format == "table" && terminal(c.out) {
-			fmt.Fprint(c.out, "\x1b[H\x1b[2J") // home, clear
+			c.printf("\x1b[H\x1b[2J") // home, clear
 		}
-		if exit := c.status(ctx); exit == exitNoDaemon {
+		if exit := c.status(ctx); exit == exitNoDaemon || c.unprinted != nil {
 			return exit
 		}
 		select {
@@ -132,7 +129,8 @@ func (c *call) status(ctx context.Context) int {
 		line = protocol.EncodeLine(reply)
 	}
 	if c.format == "json" {
-		return max(exit, c.print(line))
+		c.printf("%s", line)
+		return exit
 	}
 	c.show(reply)
 	return exit

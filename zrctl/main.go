@@ -38,6 +38,7 @@ Flags, before or after the command:
   -v               status: with process ids, restarts and the last error
   -watch           status: again every second, until Ctrl-C, as a table unless -o json
   -version         print the version and exit
+  -h               print this and exit
 
 Exit status: 0 all went well; 1 a reply was an error, or a service that status
 was asked for is not running; 2 usage; 3 no daemon, or no reply in time.
@@ -49,12 +50,18 @@ func main() {
 		fmt.Fprintf(os.Stderr, "error: %v; see zrctl -h\n", err)
 		os.Exit(exitUsage)
 	}
+	exit := exitOK
 	switch {
 	case c.help:
-		fmt.Print(usage)
+		c.printf("%s", usage)
 	case c.version:
-		fmt.Println("zrctl " + protocol.Version())
+		c.printf("zrctl %s\n", protocol.Version())
 	default:
-		os.Exit(c.run())
+		exit = c.run()
 	}
+	if c.unprinted != nil {
+		fmt.Fprintf(os.Stderr, "error: cannot print: %v\n", c.unprinted)
+		exit = max(exit, exitNotOK)
+	}
+	os.Exit(exit)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,6 +22,8 @@ func (c *call) noReply(err error) int {
 	case errors.As(err, &op) && op.Op == "dial":
 		c.unreachable = true
 		fmt.Fprintf(c.err, "error: no daemon on %s: %v; start one with zrd, or say where it listens with -addr or $ZRD_ADDR\n", c.addr, op.Err)
+	case errors.Is(err, protocol.ErrNoReply):
+		fmt.Fprintf(c.err, "error: what answers on %s is not zrd: %v; say where zrd listens with -addr or $ZRD_ADDR\n", c.addr, err)
 	default:
 		fmt.Fprintf(c.err, "error: no reply from %s: %v; if the daemon was ending, start it again with zrd\n", c.addr, err)
 	}
@@ -32,39 +33,50 @@ func (c *call) noReply(err error) int {
 // tell is the table's way to say yes; it returns exit.
 func (c *call) tell(exit int, format string, args ...any) int {
 	if exit == exitOK && c.format == "table" {
-		fmt.Fprintf(c.out, format+"\n", args...)
+		c.printf(format+"\n", args...)
 	}
 	return exit
 }
 
-// explain says what an error reply means to somebody at a keyboard.
-func (c *call) explain(reply string) {
+// explain says what an error reply to a request about name, if it is about one, means to
+// somebody at a keyboard.
+func (c *call) explain(name, reply string) {
 	if c.format == "table" {
+		if name != "" && !strings.Contains(reply, "'"+name+"'") {
+			reply = name + ": " + reply
+		}
 		fmt.Fprintf(c.err, "error: %s\n", reply)
 	}
-	if strings.HasPrefix(reply, "package '") && strings.HasSuffix(reply, "' not found") {
-		fmt.Fprintf(c.err, "hint: the daemon looks in modules/ of its home: what its -home or $ZR_HOME says, or ~/.zr (from here, %s)\n", home())
+	switch {
+	case !strings.HasPrefix(reply, "package '") || !strings.HasSuffix(reply, "' not found"):
+	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
+		fmt.Fprintf(c.err, "hint: a package name is lower-case words of a-z and 0-9 joined by hyphens\n")
+	default:
+		fmt.Fprintf(c.err, "hint: the daemon looks for modules/%s.json in its home, which is what its -home or $ZR_HOME says, or ~/.zr%s\n", name, home())
 	}
 }
 
-// home is the home of a daemon that was started without -home from where
-// zrctl was.
+// home tells of the home of a daemon that was started without -home from where
+// zrctl was, if there is one.
 func home() string {
 	home := os.Getenv("ZR_HOME")
 	if user, err := os.UserHomeDir(); home == "" && err == nil {
 		home = filepath.Join(user, ".zr")
 	}
-	return home
+	if home == "" {
+		return ""
+	}
+	return " (from here, " + home + ")"
 }
 
 // show prints a status reply as a table, and names what was asked for in vain.
 func (c *call) show(reply protocol.Reply) {
 	if !reply.OK {
-		c.explain(reply.Error)
+		c.explain("", reply.Error)
 		return
 	}
 	if len(c.names) == 0 || len(reply.Services) > 0 {
-		writeTable(c.out, reply.Services, c.verbose, colored(c.out))
+		c.printf("%s", makeTable(reply.Services, c.verbose, colored(c.out)))
 	}
 	for _, name := range c.names {
 		if indexOf(reply.Services, name) < 0 {
@@ -99,13 +111,12 @@ func paint(word string, color bool) string {
 	return start + word + "\x1b[0m"
 }
 
-func writeTable(w io.Writer, services []protocol.Service, verbose, color bool) {
+func makeTable(services []protocol.Service, verbose, color bool) string {
 	if len(services) == 0 {
-		fmt.Fprintln(w, "no services")
-		return
+		return "no services\n"
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer table.Flush()
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	row := func(name, port, status, details string) {
 		fmt.Fprint(table, name, "\t", port, "\t", paint(status, color), details, "\n")
 	}
@@ -117,6 +128,8 @@ func writeTable(w io.Writer, services []protocol.Service, verbose, color bool) {
 	for _, s := range services {
 		row(s.Name, fmt.Sprint(s.Port), s.Status, details(s.Details))
 	}
+	table.Flush()
+	return text.String()
 }
 
 func details(d *protocol.Details) string {

@@ -47,18 +47,18 @@ func parseDefinition(data string) (definition, error) {
 		return def, err
 	}
 	_, def.hasService = top["service"]
-	var text string
+	var ignored text
 	for _, f := range []struct {
 		in  *table
 		key string
 		to  any
 	}{
-		{&top, "name", &text},
-		{&top, "version", &text},
+		{&top, "name", &ignored},
+		{&top, "version", &ignored},
 		{&top, "binary", &def.binary},
 		{&top, "service", new(isTable)},
 		{&top, "service", &service},
-		{&service, "start", &text},
+		{&service, "start", &ignored},
 		{&service, "port", &def.port},
 		{&service, "health", &def.health},
 		{&service, "startup", &def.eager},
@@ -80,6 +80,7 @@ func (t table) get(md toml.MetaData, key string, to any) error {
 }
 
 type (
+	text       struct{} // checked, and of no use here
 	fileName   string
 	port       int
 	healthPath string
@@ -90,6 +91,13 @@ type (
 func (isTable) UnmarshalTOML(v any) error {
 	if _, ok := v.(map[string]any); !ok {
 		return fmt.Errorf("%s is not a table", quote(v))
+	}
+	return nil
+}
+
+func (text) UnmarshalTOML(v any) error {
+	if _, ok := v.(string); !ok {
+		return fmt.Errorf("%s is not a string in quotes", quote(v))
 	}
 	return nil
 }

@@ -84,13 +84,14 @@ type receipt struct {
 }
 
 func (h Home) receipt(name string) (receipt, error) {
+	notFound := fmt.Errorf("package '%s' not found", name)
 	if !ValidName(name) {
-		return receipt{}, fmt.Errorf("package '%s' not found: a name is lower-case words of a-z and 0-9 joined by hyphens, at most %d characters", name, maxName)
+		return receipt{}, notFound
 	}
 	path := filepath.Join(string(h), "modules", name+".json")
 	data, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return receipt{}, fmt.Errorf("package '%s' not found", name)
+		return receipt{}, notFound
 	}
 	if err != nil {
 		return receipt{}, err

@@ -14,6 +14,9 @@ import (
 // of some 80,000 services.
 const maxReply = 16 << 20
 
+// ErrNoReply is an answer that is no reply of this protocol.
+var ErrNoReply = errors.New("cannot read the reply")
+
 // Do sends one request to the daemon at addr and returns its reply, and the
 // line as it came, newline included. ctx bounds it all. An error means that there is
 // no reply; a *net.OpError whose Op is "dial" means that no daemon took the
@@ -36,7 +39,7 @@ func Do(ctx context.Context, addr string, req Request) (Reply, []byte, error) {
 		return reply, nil, err
 	}
 	if err := json.Unmarshal(line, &reply); err != nil {
-		return reply, nil, fmt.Errorf("cannot read the reply: %w", err)
+		return reply, nil, fmt.Errorf("%w: %w", ErrNoReply, err)
 	}
 	return reply, line, nil
 }
