@@ -55,11 +55,11 @@ func TestBinariesThatCannotRun(t *testing.T) {
 		mode          os.FileMode
 		why           string
 	}{
-		{"not-executable", "#!/bin/sh\n", 0o644, "permission denied"},
+		{"not-executable", "#!/bin/sh\n", 0o644, "permission denied: it is not executable (chmod +x)"},
 		{"not-a-program", "\x00\x01\x02\x03", 0o755, "exec format error"},
 		{"empty", "", 0o755, "exec format error"},
 		{"no-interpreter", "#!/nonexistent/interpreter\n", 0o755, "no such file or directory: the interpreter or loader that it names"},
-		{"a-folder", "", 0, "permission denied"},
+		{"a-folder", "", 0, "permission denied: it is a folder"},
 	} {
 		h.Install(row.name, Behaviour{})
 		binary := filepath.Join(h.folder(row.name), "fake")

@@ -94,14 +94,21 @@ func (s *Starter) Start(path string, args ...string) (*Process, error) {
 	return p, nil
 }
 
-// explain says of a program that is there and still "not found" what is.
+// explain says of a program that is there what is not found, and why it is not permitted.
 func explain(path string, err error) error {
 	var wrapped *fs.PathError
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	if _, serr := os.Stat(path); serr == nil && errors.Is(err, fs.ErrNotExist) {
+	st, serr := os.Stat(path)
+	switch {
+	case serr != nil:
+	case errors.Is(err, fs.ErrNotExist):
 		err = fmt.Errorf("%w: the interpreter or loader that it names", err)
+	case errors.Is(err, fs.ErrPermission) && st.IsDir():
+		err = fmt.Errorf("%w: it is a folder", err)
+	case errors.Is(err, fs.ErrPermission) && st.Mode()&0o111 == 0:
+		err = fmt.Errorf("%w: it is not executable (chmod +x)", err)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }

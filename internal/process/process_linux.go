@@ -40,10 +40,21 @@ func catchIgnored() {
 	line, _, _ := strings.Cut(rest, "\n")
 	mask, _ := strconv.ParseUint(line, 16, 64)
 	for n := 1; n <= 64; n++ {
-		if mask&(1<<(n-1)) != 0 {
+		switch {
+		case mask&(1<<(n-1)) == 0:
+		case n >= 32 && n <= 34: // C libraries use these for themselves, so that Go leaves them alone
+			setDefault(n)
+		default:
 			signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
 		}
 	}
+}
+
+// setDefault undoes the ignoring of a signal.
+func setDefault(n int) {
+	var action [64]byte // a kernel's sigaction with SIG_DFL, on any processor
+	const maskSize = 8
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, maskSize, 0, 0)
 }
 
 // onlyZombies tells whether what is left of a group is dead, and waits for an init that

@@ -165,10 +165,10 @@ func TestStartErrors(t *testing.T) {
 	}
 	for _, c := range []struct{ path, want string }{
 		{file("interpreter", "#!/no/such/interpreter\n", 0o755), "no such file or directory: the interpreter or loader that it names"},
-		{file("plain", "#!/bin/sh\n", 0o644), "permission denied"},
+		{file("plain", "#!/bin/sh\n", 0o644), "permission denied: it is not executable (chmod +x)"},
 		{file("text", "not a program\n", 0o755), "exec format error"},
 		{file("empty", "", 0o755), "exec format error"},
-		{dir, "permission denied"},
+		{dir, "permission denied: it is a folder"},
 		{filepath.Join(dir, "missing"), "no such file or directory"},
 	} {
 		p, err := starter().Start(c.path)

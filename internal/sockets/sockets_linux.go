@@ -100,6 +100,9 @@ func (t *Table) HeldBy(inode uint32, leader int) bool {
 		return true
 	}
 	family := readFamily()
+	if len(family) == 0 { // no /proc here
+		return true
+	}
 	for pid := range family {
 		if pid == leader || !family.belongs(pid, leader) {
 			continue

@@ -239,7 +239,7 @@ func (s *service) answerStarts(r startReply) {
 
 // stuckError tells of a process that SIGKILL did not end.
 func (s *service) stuckError() error {
-	return fmt.Errorf("service '%s': process %d is still there %s after SIGKILL, stuck in the kernel", s.name, s.proc.Pid(), killTimeout)
+	return fmt.Errorf("service '%s': process %d is still there %s after SIGKILL, stuck in the kernel or not the daemon's to kill", s.name, s.proc.Pid(), killTimeout)
 }
 
 // publish lets status see the service as it is now.

@@ -21,9 +21,9 @@ func TestStopOfAStuckOne(t *testing.T) {
 			0s daemon: stopping service 'kv'
 			0s SIGTERM 101
 			5s SIGKILL 101
-			10s daemon: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel
-			10s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel
-			10s stop kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel
+			10s daemon: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
+			10s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
+			10s stop kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
 		`)
 		w.at(11 * time.Second)
 		w.start("kv")
@@ -38,9 +38,9 @@ func TestStopOfAStuckOne(t *testing.T) {
 			11s spawn db 102
 			11s daemon: started service 'db' on port 9300
 			11s start db: ok
-			11s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel
+			11s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
 			12s daemon: stopping service 'kv'
-			12s stop kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel
+			12s stop kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
 		`)
 		p.exit("signal: killed")
 		w.at(time.Hour)
@@ -70,8 +70,8 @@ func TestStuckInARestart(t *testing.T) {
 			7s daemon: restarting 'kv' in 1s
 			7s SIGTERM 101
 			8s SIGKILL 101
-			13s daemon: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel
-			13s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel
+			13s daemon: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
+			13s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
 		`)
 		p.exit("signal: killed")
 		w.at(2 * time.Minute)
@@ -79,7 +79,7 @@ func TestStuckInARestart(t *testing.T) {
 		if info.Status != "failed" || info.PID != 0 {
 			t.Errorf("status when it has gone: %+v", info)
 		}
-		if want := "service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel"; info.LastError != want {
+		if want := "service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill"; info.LastError != want {
 			t.Errorf("last error: %s", info.LastError)
 		}
 	})
@@ -95,7 +95,7 @@ func TestStuckInAShutdown(t *testing.T) {
 		w.at(time.Minute)
 		notes := w.notes()
 		if got := notes[len(notes)-1]; got.at != 10*time.Second ||
-			got.text != "shutdown: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel" {
+			got.text != "shutdown: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill" {
 			t.Errorf("%v %s", got.at, got.text)
 		}
 		w.start("kv")
