@@ -4,11 +4,14 @@ package integration
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,10 +25,10 @@ type manager struct {
 	// install writes what the manager needs to dir and returns how to run it.
 	install func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd
 	// what an administrator types, in dir
-	up, down, kill, status []string
-	staysDown              string   // what status says after zrctl shutdown; empty where that is a restart
-	end                    []string // before signal ends the manager itself
-	signal                 syscall.Signal
+	up, down, kill, crash, status []string
+	staysDown                     string   // what status says after zrctl shutdown; empty where that is a restart
+	end                           []string // before signal ends the manager itself
+	signal                        syscall.Signal
 }
 
 var managers = []manager{
@@ -39,6 +42,7 @@ var managers = []manager{
 		up:     []string{"sv", "up", "./sv/zrd"},
 		down:   []string{"sv", "-w", "30", "down", "./sv/zrd"},
 		kill:   []string{"sv", "kill", "./sv/zrd"},
+		crash:  []string{"sv", "quit", "./sv/zrd"},
 		end:    []string{"sv", "-w", "5", "force-shutdown", "./sv/zrd"},
 		signal: syscall.SIGHUP,
 	},
@@ -55,6 +59,7 @@ var managers = []manager{
 		up:        []string{"s6-svc", "-uwU", "-T", "30000", "./sv/zrd"},
 		down:      []string{"s6-svc", "-dwD", "-T", "30000", "./sv/zrd"},
 		kill:      []string{"s6-svc", "-k", "./sv/zrd"},
+		crash:     []string{"s6-svc", "-q", "./sv/zrd"},
 		status:    []string{"s6-svstat", "-o", "up,wantedup", "./sv/zrd"},
 		staysDown: "false false\n",
 		signal:    syscall.SIGTERM,
@@ -74,6 +79,7 @@ var managers = []manager{
 		up:        []string{"supervisorctl", "-c", "supervisord.conf", "start", "zrd"},
 		down:      []string{"supervisorctl", "-c", "supervisord.conf", "stop", "zrd"},
 		kill:      []string{"supervisorctl", "-c", "supervisord.conf", "signal", "KILL", "zrd"},
+		crash:     []string{"supervisorctl", "-c", "supervisord.conf", "signal", "QUIT", "zrd"},
 		status:    []string{"sh", "-c", "supervisorctl -c supervisord.conf status zrd | cut -c 34-39"},
 		staysDown: "EXITED\n",
 		signal:    syscall.SIGTERM,
@@ -101,15 +107,19 @@ func testManager(t *testing.T, m manager) {
 	d.waitUp(entry("kv", kv, "running"))
 	d.MustStart("web", web)
 
-	// SIGKILL of zrd ends its services; only the eager one comes back.
-	old := h.Last("kv", "start")
-	run(m.kill...)
-	eventually(t, "a new kv", func() bool { return h.Last("kv", "start") != old })
-	eventually(t, "the old one to be gone", func() bool { return !alive(old) && !alive(h.Last("web", "start")) })
-	d.waitUp(`{"ok":true,"services":[` + entry("kv", kv, "running") + "]}\n")
+	// SIGKILL of zrd ends its services; only the eager one comes back. So does SIGQUIT, at which Go's runtime
+	// ends a program as after a crash of its own.
+	old := 0
+	for _, end := range [][]string{m.kill, m.crash} {
+		old = h.Last("kv", "start")
+		run(end...)
+		eventually(t, "a new kv", func() bool { return h.Last("kv", "start") != old })
+		eventually(t, "the old one to be gone", func() bool { return !alive(old) && !alive(h.Last("web", "start")) })
+		d.waitUp(`{"ok":true,"services":[` + entry("kv", kv, "running") + "]}\n")
+		d.MustStart("web", web)
+	}
 
 	// Its stop is a clean end.
-	d.MustStart("web", web)
 	run(m.down...)
 	d.wantDown()
 
@@ -131,12 +141,11 @@ func testManager(t *testing.T, m manager) {
 func manage(t *testing.T, m manager, d *Daemon) func(args ...string) string {
 	t.Helper()
 	dir := shortDir(t)
-	adapt := strings.NewReplacer(
+	adapt := strings.NewReplacer(append(ownUser(t, d.Home),
 		"/usr/local/bin/zrd", zrdPath+" -addr "+d.Addr,
 		"/usr/local/bin/zrctl", zrctlPath+" -addr "+d.Addr,
 		"/var/lib/zr", d.Home.Dir, "/var/log/zrd.log", filepath.Join(dir, "zrd.log"),
-		"chpst -u zr ", "chpst ", "s6-setuidgid zr ", "", "user=zr\n", "", // needs the user
-	).Replace
+	)...).Replace
 	cmd := m.install(t, dir, adapt)
 	out, err := os.Create(filepath.Join(dir, "manager.log"))
 	if err != nil {
@@ -177,6 +186,28 @@ func manage(t *testing.T, m manager, d *Daemon) func(args ...string) string {
 		}
 	})
 	return run
+}
+
+// ownUser has the daemon run as the user nobody, to whom it gives the home, in place of zr; only root can do that.
+func ownUser(t *testing.T, h *Home) (replacements []string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Log("not root: the daemon runs as the test's user")
+		return []string{"chpst -u zr ", "chpst ", "s6-setuidgid zr ", "", "user=zr\n", ""}
+	}
+	u, err := user.Lookup(nobody)
+	if err != nil {
+		t.Skipf("no second user: %v", err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	os.Chmod(filepath.Dir(h.Dir), 0o755)
+	err = filepath.WalkDir(h.Dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, uid, -1))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"chpst -u zr ", "chpst -u " + nobody + " ", "s6-setuidgid zr ", "s6-setuidgid " + nobody + " ", "user=zr\n", "user=" + nobody + "\n"}
 }
 
 // waitUp waits until the daemon is there and its status holds text.
