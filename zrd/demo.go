@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"zr/internal/daemon"
 	"zr/internal/protocol"
 	"zr/internal/supervisor"
 )
@@ -102,15 +103,28 @@ func copySelf(to string) error {
 	return out.Close()
 }
 
+// runDemo tells whether the demo could be started. Without it there is nothing to see, and the daemon ends.
+func runDemo(failed chan<- error, server *daemon.Server, services *supervisor.Supervisor, addr string) {
+	err := startDemo(services, addr)
+	select {
+	case <-server.Ending(): // that is why
+		err = nil
+	default:
+	}
+	if err != nil {
+		server.Shutdown()
+	}
+	failed <- err
+}
+
 // startDemo starts hello and says what to type next.
-func startDemo(services *supervisor.Supervisor, addr string) {
+func startDemo(services *supervisor.Supervisor, addr string) error {
 	port, err := services.Start(demoName)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "error: cannot start the demo: %v\n", err)
-		return
+		return fmt.Errorf("cannot start the demo: %w", err)
 	}
-	ctl := "go run ./zrctl"
-	if addr != protocol.DefaultAddr {
+	ctl := zrctl()
+	if addr != protocol.DefaultAddr || os.Getenv("ZRD_ADDR") != "" {
 		ctl += " -addr " + addr
 	}
 	for _, s := range services.Status() {
@@ -119,7 +133,8 @@ The package %q is running. In a second terminal, try
 
     %[2]s -o table status -v
     curl http://127.0.0.1:%[3]d/
-    kill -9 %[4]d   # end it the hard way: it is back a second later
+    kill -9 %[4]d   # end it the hard way
+    sleep 2        # it is back a second later
     curl http://127.0.0.1:%[3]d/
     %[2]s stop hello
     %[2]s start hello
@@ -127,4 +142,17 @@ The package %q is running. In a second terminal, try
 
 `, s.Name, ctl, port, s.PID)
 	}
+	return nil
+}
+
+// zrctl is how to run it: it lies beside an installed zrd, but not beside what "go run" made.
+func zrctl() string {
+	self, err := os.Executable()
+	if err == nil {
+		_, err = os.Stat(filepath.Join(filepath.Dir(self), "zrctl"+filepath.Ext(self)))
+	}
+	if err != nil {
+		return "go run ./zrctl"
+	}
+	return "zrctl"
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -88,15 +89,18 @@ func run(opts options) error {
 	services := supervisor.New(supervisor.NewSystem(home, starter, table), logger.Logger, opts.interval)
 	server := daemon.NewServer(services, logger, allow, maxConns())
 	go obey(ends, server, services)
+	demo := make(chan error, 1)
 	if opts.demo {
-		go startDemo(services, listener.Addr().String())
+		go runDemo(demo, server, services, listener.Addr().String())
+	} else {
+		close(demo)
 	}
 	report := newReporter(services, logger, listener.Addr().String())
 	go report.run(startEager(home, services, logger), server.Ending())
 	err = server.Serve(listener)
 	report.end()
 	logger.Print("stopped")
-	return err
+	return errors.Join(err, <-demo)
 }
 
 // endSignals catches the signals that end the daemon, before anybody can know that it is there.
@@ -137,6 +141,8 @@ func listen(addr string) (*net.TCPListener, error) {
 func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("zrd", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // one line for an error, as all others; the usage is only for who asks for it
+	fs.Usage = func() {}
 	fs.StringVar(&o.home, "home", "", "`DIR` of the installed packages (default $ZR_HOME, else ~/.zr)")
 	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "`HOST:PORT` to listen on, a loopback address; port 0 picks a free one")
 	fs.StringVar(&o.allow, "allow", "self", "who may speak to the daemon: self, any, or `USERS` (names and ids, with commas between)")
@@ -144,12 +150,17 @@ func parse(args []string) (options, error) {
 	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and say what to try")
 	fs.Func("service-stdout", "`WHERE` the standard output of services goes: null, or inherit, which is to the daemon's own (default null)", o.setStdout)
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
-	if err := fs.Parse(args); err != nil {
-		return o, err
+	err := fs.Parse(args)
+	if err == nil && !o.version {
+		err = o.check(fs.Args())
 	}
-	err := o.check(fs.Args())
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Println("Usage of zrd:")
+		fs.SetOutput(os.Stdout)
+		fs.PrintDefaults()
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "error: %v; see zrd -h\n", err)
 	}
 	return o, err
 }
@@ -168,7 +179,7 @@ func (o *options) setStdout(where string) error {
 
 func (o *options) check(rest []string) error {
 	if len(rest) > 0 {
-		return fmt.Errorf("unexpected argument %q: zrd takes flags only; see zrd -h", rest[0])
+		return fmt.Errorf("unexpected argument %q: zrd takes flags only", rest[0])
 	}
 	if o.interval < time.Millisecond {
 		return fmt.Errorf("-health-interval %v is too short", o.interval)
@@ -182,6 +193,12 @@ func (o *options) check(rest []string) error {
 	}
 	if !addr.IP.IsLoopback() {
 		return fmt.Errorf("-addr %s is not a loopback address: the protocol has no login, so the daemon listens on this machine only", o.addr)
+	}
+	if o.demo {
+		if o.home != "" {
+			return errors.New("-demo has a home of its own")
+		}
+		return nil
 	}
 	o.home, err = findHome(o.home)
 	return err

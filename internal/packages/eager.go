@@ -18,9 +18,12 @@ type Candidate struct {
 
 // Eager lists the installed packages that are active and whose definition says
 // startup = "eager", and those that are broken. A home without
-// modules has none; the error is that modules cannot be read.
+// modules has none; the error is that there is no home, or that modules cannot be read.
 func (h Home) Eager() ([]Candidate, error) {
 	entries, err := os.ReadDir(filepath.Join(string(h), "modules"))
+	if _, serr := os.Stat(string(h)); serr != nil {
+		return nil, fmt.Errorf("no packages in the home %s: %w", h, errors.Unwrap(serr))
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot list the installed packages: %w", err)
 	}

@@ -1,0 +1,81 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// runDemo runs zrd -demo with a folder for temporary files of its own, which the end must leave empty.
+func runDemo(t *testing.T, dir string) (*Daemon, *Log) {
+	t.Helper()
+	out := &Log{}
+	cmd := exec.Command(zrdPath, "-demo", "-addr", "127.0.0.1:0")
+	cmd.Env, cmd.Stdout = []string{"TMPDIR=" + dir}, out // no home is needed
+	return launch(t, &Home{t, dir}, cmd), out
+}
+
+// All that the demo says can be done with it.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, out := runDemo(t, dir)
+	d.WaitListening()
+	eventually(t, "what to type", func() bool { return strings.Contains(out.String(), "shutdown   #") })
+	match := regexp.MustCompile(`(?s) {4}zrctl -addr ` + d.Addr + ` -o table status -v\n {4}curl (http://127\.0\.0\.1:(\d+)/)\n {4}kill -9 (\d+) .*` +
+		`zrctl -addr ` + d.Addr + ` stop hello\n.*start hello\n.*shutdown `).FindStringSubmatch(out.String())
+	if match == nil {
+		t.Fatalf("it says %q", out)
+	}
+	url := match[1]
+	port, _ := strconv.Atoi(match[2])
+	pid, _ := strconv.Atoi(match[3])
+	want(t, "the page", visit(url), fmt.Sprintf("hello from process %d\n", pid))
+	syscall.Kill(pid, syscall.SIGKILL)
+	eventually(t, "the page again", func() bool {
+		page := visit(url)
+		return page != "" && page != fmt.Sprintf("hello from process %d\n", pid)
+	})
+	want(t, "status", ctlOut(t, d, "status"), statusLine(entry("hello", port, "running")))
+	want(t, "stop", ctlOut(t, d, "stop", "hello"), okLine)
+	want(t, "start", ctlOut(t, d, "start", "hello"), portLine(port))
+	d.Signal(syscall.SIGINT)
+	d.WaitExit(0)
+	wantEmpty(t, dir)
+}
+
+// A demo that cannot be started ends at once: here its binary cannot be executed.
+func TestDemoThatCannotStart(t *testing.T) {
+	t.Parallel()
+	d, _ := runDemo(t, filepath.Join(t.TempDir(), "missing"))
+	d.WaitExit(1)
+	<-d.mute
+	if !strings.Contains(d.Log.String(), "error: cannot make the demo's home: ") {
+		t.Errorf("it says %q", d.Log)
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_NOEXEC, ""); err != nil {
+		t.Skipf("cannot mount a file system that executes nothing: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	d, _ = runDemo(t, dir)
+	d.WaitExit(1)
+	<-d.mute
+	if !strings.HasSuffix(d.Log.String(), "/hello: permission denied\n") || !strings.Contains(d.Log.String(), "\nerror: cannot start the demo: failed to spawn service: ") {
+		t.Errorf("it says %q", d.Log)
+	}
+	wantEmpty(t, dir)
+}
+
+func wantEmpty(t *testing.T, dir string) {
+	t.Helper()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}
