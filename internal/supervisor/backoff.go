@@ -14,7 +14,7 @@ const (
 	killTimeout  = 5 * time.Second  // from SIGKILL until a process counts as stuck in the kernel
 	stable       = 10 * time.Second // of health, after which failures are forgotten
 	localRetry   = time.Second      // until the next probe, after one that the daemon itself could not make
-	moments      = 40               // of an interval, at which services are checked
+	moments      = 20               // of an interval, at which services are checked
 )
 
 // backoff is how long to wait before the restart that follows the given number of failures
@@ -39,7 +39,7 @@ func pollGap(elapsed time.Duration) time.Duration {
 func nextCheck(name string, began, now time.Time, interval time.Duration) time.Time {
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	first := began.Add(interval / moments * time.Duration(h.Sum64()%moments))
+	first := began.Add(interval / moments * time.Duration(h.Sum64()>>1%moments)) // its lowest bit is a mere parity
 	if now.Before(first) {
 		return first
 	}
