@@ -175,6 +175,21 @@ func TestHeldByInDoubt(t *testing.T) {
 	}
 }
 
+// A port that a connection has, and on which nobody listens, is held by no process.
+func TestHolderIsAConnection(t *testing.T) {
+	t.Parallel()
+	l := listen(t, "tcp4", "127.0.0.1:0")
+	conn, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	h, ok := new(Table).Holder(conn.LocalAddr().(*net.TCPAddr).Port)
+	if !ok || h.PID != 0 || !strings.HasPrefix(h.String(), "a connection ") {
+		t.Errorf("got %v, %v", h, ok)
+	}
+}
+
 // A command may be called anything, parentheses and spaces included.
 func TestReadFamily(t *testing.T) {
 	t.Parallel()

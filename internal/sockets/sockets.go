@@ -16,11 +16,16 @@ var (
 	ErrClosed = errors.New("the client closed its end before it could be identified")
 )
 
-// A Holder is a process that listens on a port.
+// A Holder is a process that listens on a port or, with PID 0, a connection that has it for its own end.
 type Holder struct {
 	PID     int
 	Command string
 }
 
 // String is "pid 49 (caddy)".
-func (h Holder) String() string { return fmt.Sprintf("pid %d (%s)", h.PID, h.Command) }
+func (h Holder) String() string {
+	if h.PID == 0 {
+		return "a connection (the system gives such ports away: choose one outside of its ip_local_port_range)"
+	}
+	return fmt.Sprintf("pid %d (%s)", h.PID, h.Command)
+}

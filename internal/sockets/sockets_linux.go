@@ -75,11 +75,15 @@ func (t *Table) Listener(port int) uint32 {
 	return s.inode
 }
 
-// Holder returns the process that listens on port, on whatever address. It
+// Holder returns the process that listens on port, on whatever address, or else the connection that has it. It
 // reads all of /proc: milliseconds, for errors only. Processes of other
 // users are seen by root alone.
 func (t *Table) Holder(port int) (Holder, bool) {
 	s, err := findInProc(func(s socket) bool { return s.listening && int(s.local.Port()) == port })
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = findInProc(func(s socket) bool { return int(s.local.Port()) == port })
+		return Holder{}, err == nil
+	}
 	if err != nil || s.inode == 0 {
 		return Holder{}, false
 	}
