@@ -22,6 +22,7 @@ const (
 	lingerMax    = time.Second      // for a client to end a request that was not read to its end
 	lateGap      = time.Millisecond // after the last service is gone: for the next client that is just connecting
 	lateWaits    = 10               // likewise: gaps in all
+	lateCrowded  = 100              // likewise: gaps in which there are clients, but neither room nor descriptors for them
 	lateMax      = 4096             // likewise: clients that are taken; the queue of a listener is no longer
 	lateLines    = time.Second      // likewise: for the lines of those that are connected, and for taking a reply
 	standing     = 2                // handlers that stay: a new one has to grow its stack first
@@ -141,10 +142,10 @@ func (s *Server) accept(l *net.TCPListener) {
 // ask for the same: to close on them would reset them. It ends when nobody was there for lateWaits
 // gaps in all, which somebody who connects again and again does not put off.
 func (s *Server) acceptLate(l *net.TCPListener) {
-	for n, waits := 0, 0; n < lateMax && waits < lateWaits; n++ {
+	for n, waits, crowded := 0, 0, 0; n < lateMax && waits < lateWaits && crowded < lateCrowded; n++ {
 		if !s.conns.hasRoom() { // nor may it ever have, if all wait for the end of this
 			time.Sleep(lateGap)
-			waits++
+			crowded++
 			continue
 		}
 		began := time.Now()
@@ -158,6 +159,7 @@ func (s *Server) acceptLate(l *net.TCPListener) {
 			s.take(conn)
 		case !ended(err):
 			time.Sleep(lateGap)
+			crowded++
 		}
 	}
 }
