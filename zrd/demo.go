@@ -134,7 +134,7 @@ The package %q is running. In a second terminal, try
     %[2]s -o table status -v
     curl http://127.0.0.1:%[3]d/
     kill -9 %[4]d   # end it the hard way
-    sleep 2        # it is back a second later
+    sleep 2   # it is back a second later
     curl http://127.0.0.1:%[3]d/
     %[2]s stop hello
     %[2]s start hello
