@@ -205,6 +205,7 @@ func (v villain) play(d *Daemon) {
 		v.fall(d)
 	}
 	want(t, "the status of "+v.name, d.entry(v.name).Status, v.status)
+	eventually(t, "the last line about "+v.name, func() bool { return len(d.wordsOf(v.name)) >= len(log)+len(v.lines) }) // it takes a pipe
 	lines := strings.Join(d.wordsOf(v.name), "\n")
 	if expect := strings.Join(append(log, v.lines...), "\n"); !regexp.MustCompile("^" + expect + "$").MatchString(lines) {
 		t.Errorf("the log of %s:\n%s\nwant\n%s", v.name, lines, expect)
