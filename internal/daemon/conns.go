@@ -23,7 +23,7 @@ type conns struct {
 	mu       sync.Mutex
 	max      int        // the limit now
 	room     *sync.Cond // there may be room
-	waitless bool
+	waitless bool       // nobody waits for room any more
 	open     map[*conn]struct{}
 	silent   *list.List    // of *conn: those whose line has not come yet, oldest first
 	timed    bool          // expire will be called
