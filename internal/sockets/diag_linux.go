@@ -21,7 +21,7 @@ type diag struct {
 const (
 	netlinkSockDiag  = 4
 	sockDiagByFamily = 20
-	tcpListen        = 10
+	loopback         = 1 // the index of "lo" in every network namespace
 	headerSize       = 16
 	requestSize      = headerSize + 56
 	addressesAt      = 8 // in inet_diag_req_v2: behind family, protocol, flags and states
@@ -89,6 +89,7 @@ func request(seq uint32, local, remote netip.AddrPort) []byte {
 	binary.BigEndian.PutUint16(id[2:], remote.Port())
 	copy(id[4:20], local.Addr().AsSlice())
 	copy(id[20:36], remote.Addr().AsSlice())
+	native.PutUint32(id[36:], loopback)   // else a socket that is bound to a device is not found
 	native.PutUint64(id[40:], ^uint64(0)) // INET_DIAG_NOCOOKIE
 	return b
 }
@@ -107,5 +108,5 @@ func answer(b []byte) (socket, error) {
 	if len(body) < 72 {
 		return socket{}, errors.New("short answer from sock_diag")
 	}
-	return socket{listening: body[1] == tcpListen, uid: native.Uint32(body[64:]), inode: native.Uint32(body[68:])}, nil
+	return socket{state: body[1], uid: native.Uint32(body[64:]), inode: native.Uint32(body[68:])}, nil
 }

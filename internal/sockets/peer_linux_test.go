@@ -193,11 +193,11 @@ func TestStaleAnswer(t *testing.T) {
 func TestParseRow(t *testing.T) {
 	t.Parallel()
 	const row = "   0: 0100007F:4A9C 0200007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 123456 1 0000000000000000 100 0 0 10 0"
-	want := socket{addrPort(t, "127.0.0.1:19100"), addrPort(t, "127.0.0.2:50000"), false, 1000, 123456}
+	want := socket{addrPort(t, "127.0.0.1:19100"), addrPort(t, "127.0.0.2:50000"), established, 1000, 123456}
 	if got, ok := parseRow(row); !ok || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, ok, want)
 	}
-	want.listening = true
+	want.state = listenState
 	if got, ok := parseRow(strings.Replace(row, " 01 ", " 0A ", 1)); !ok || got != want {
 		t.Errorf("listening: got %+v, %v; want %+v", got, ok, want)
 	}

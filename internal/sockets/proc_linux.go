@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// findInProc returns the first row of /proc/net/tcp or tcp6 that match
+// findInProc returns the first row of /proc/self/net/tcp or tcp6 that match
 // accepts; fs.ErrNotExist if none does. A missing tcp6 is a machine without IPv6.
+// (/proc/net is missing where ProcSubset=pid of systemd is in force.)
 func findInProc(match func(socket) bool) (socket, error) {
-	return findIn("/proc/net/tcp", match)
+	return findIn("/proc/self/net/tcp", match)
 }
 
 // findIn is findInProc for the tables at path and, with a 6 behind it, of IPv6.
@@ -61,12 +62,13 @@ func parseRow(row string) (socket, bool) {
 	}
 	local, lok := parseAddr(fields[1])
 	remote, rok := parseAddr(fields[2])
+	state, serr := strconv.ParseUint(fields[3], 16, 8)
 	uid, uerr := strconv.ParseUint(fields[7], 10, 32)
 	inode, ierr := strconv.ParseUint(fields[9], 10, 32)
-	if !lok || !rok || uerr != nil || ierr != nil {
+	if !lok || !rok || serr != nil || uerr != nil || ierr != nil {
 		return socket{}, false
 	}
-	return socket{local, remote, fields[3] == "0A", uint32(uid), uint32(inode)}, true
+	return socket{local, remote, uint8(state), uint32(uid), uint32(inode)}, true
 }
 
 // parseAddr parses "0100007F:4A9C": the address in hexadecimal words of the

@@ -3,7 +3,6 @@ package sockets
 import (
 	"errors"
 	"io/fs"
-	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -25,26 +24,19 @@ func Open() *Table { return &Table{openDiag()} }
 // and a user id that means nothing.
 type socket struct {
 	local, remote netip.AddrPort
-	listening     bool
+	state         uint8 // of TCP
 	uid, inode    uint32
 }
 
-// PeerUID returns the user id of the process at the other end of a connection over
-// loopback, as it is now: call it right after accept. Its error is ErrClosed or says
-// why the table cannot be read.
-func (t *Table) PeerUID(conn net.Conn) (uint32, error) {
-	client, cok := conn.RemoteAddr().(*net.TCPAddr)
-	server, sok := conn.LocalAddr().(*net.TCPAddr)
-	if !cok || !sok {
-		return 0, ErrUnknown
-	}
-	s, err := t.find(unmap(client.AddrPort()), unmap(server.AddrPort()))
-	gone := s.inode == 0 || s.listening // the kernel looks for a listener where it finds no connection
-	if errors.Is(err, fs.ErrNotExist) || err == nil && gone {
-		return 0, ErrClosed
-	}
-	return s.uid, err
-}
+// The states of a TCP socket, numbered as in the kernel.
+const (
+	established = 1
+	synSent     = 2
+	closeWait   = 8
+	listenState = 10
+)
+
+func (s socket) listening() bool { return s.state == listenState }
 
 func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
@@ -64,13 +56,13 @@ func (t *Table) Listener(port int) uint32 {
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
 	if t.diag != nil {
 		s, err := t.diag.find(addr, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
-		if err != nil || !s.listening {
+		if err != nil || !s.listening() {
 			return 0
 		}
 		return s.inode
 	}
 	s, _ := findInProc(func(s socket) bool {
-		return s.listening && s.local.Port() == addr.Port() && (s.local.Addr() == addr.Addr() || s.local.Addr().IsUnspecified())
+		return s.listening() && s.local.Port() == addr.Port() && (s.local.Addr() == addr.Addr() || s.local.Addr().IsUnspecified())
 	})
 	return s.inode
 }
@@ -79,7 +71,7 @@ func (t *Table) Listener(port int) uint32 {
 // reads all of /proc: milliseconds, for errors only. Processes of other
 // users are seen by root alone.
 func (t *Table) Holder(port int) (Holder, bool) {
-	s, err := findInProc(func(s socket) bool { return s.listening && int(s.local.Port()) == port })
+	s, err := findInProc(func(s socket) bool { return s.listening() && int(s.local.Port()) == port })
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = findInProc(func(s socket) bool { return int(s.local.Port()) == port })
 		return Holder{}, err == nil
