@@ -25,28 +25,31 @@ type starter interface {
 
 // startEager starts side by side what is to start with the daemon. The channel
 // that it returns is closed when each has started or failed.
-func startEager(home packages.Home, services starter, logger *daemon.Logger) <-chan struct{} {
+func startEager(home *packages.Home, services starter, logger *daemon.Logger) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		list, err := home.Eager()
-		debug.FreeOSMemory() // what reading every definition took: 2 kB each
+		names, err := home.Names()
 		if err != nil {
 			logger.Printf("%v", err)
 		}
 		var all sync.WaitGroup
-		for _, p := range list {
+		for _, name := range names {
+			eager, err := home.Eager(name)
+			if !eager && err == nil {
+				continue
+			}
 			all.Go(func() {
-				err := p.Err
 				if err == nil {
-					err = startAfterLeftover(p.Name, services)
+					err = startAfterLeftover(name, services)
 				}
 				var logged *supervisor.StartError
 				if err != nil && !errors.As(err, &logged) {
-					logger.Printf("failed to start '%s': %v", p.Name, err)
+					logger.Printf("failed to start '%s': %v", name, err)
 				}
 			})
 		}
+		debug.FreeOSMemory() // what reading every definition took: 2 kB each
 		all.Wait()
 	}()
 	return done

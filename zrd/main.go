@@ -85,7 +85,7 @@ func run(opts options) error {
 	logger := daemon.NewLogger(os.Stderr)
 	defer logger.Close()
 	logger.Printf("listening on %s", listener.Addr())
-	home := packages.Home(opts.home)
+	home := packages.Open(opts.home)
 	services := supervisor.New(supervisor.NewSystem(home, starter, table), logger.Logger, opts.interval)
 	server := daemon.NewServer(services, logger, allow, maxConns())
 	go obey(ends, server, services)

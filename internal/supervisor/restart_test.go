@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -194,7 +195,7 @@ func TestRestartReadsTheDefinitionAfresh(t *testing.T) {
 			w.installed["kv"] = pkg
 		})
 		w.at(2 * time.Second)
-		if got, want := w.last().pkg, w.installed["kv"]; got != want {
+		if got, want := w.last().pkg, w.installed["kv"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("spawned %+v, want %+v", got, want)
 		}
 		if info := w.info("kv"); info.Version != "2.0.0" || info.Port != 9300 {

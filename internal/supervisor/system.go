@@ -16,12 +16,12 @@ import (
 )
 
 // NewSystem returns the real System, of the packages in home.
-func NewSystem(home packages.Home, starter *process.Starter, table *sockets.Table) System {
+func NewSystem(home *packages.Home, starter *process.Starter, table *sockets.Table) System {
 	return &system{home, starter, table}
 }
 
 type system struct {
-	packages.Home
+	*packages.Home
 	starter *process.Starter
 	table   table
 }
