@@ -139,7 +139,7 @@ func TestEnvironmentOfAService(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer notify.Close()
-	passed := []string{"HOME=" + h.Dir, "EMPTY=", "TWICE=a=b\nc", "LISTEN_FDSX=1", "XNOTIFY_SOCKET=2", "PATH=" + os.Getenv("PATH")}
+	passed := []string{"HOME=" + h.Dir, "EMPTY=", "TWICE=a=b\nc", "LISTEN_FDSX=1", "XNOTIFY_SOCKET=2", "PATH=" + os.Getenv("PATH"), runMark}
 	cmd := exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0")
 	cmd.Env = append(slices.Clone(passed), "NOTIFY_SOCKET="+notify.LocalAddr().String(), "WATCHDOG_PID=1", "WATCHDOG_USEC=600000000",
 		"LISTEN_PID=1", "LISTEN_PIDFDID=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=zrd")

@@ -164,7 +164,7 @@ func (s *soak) both(v *soaked) {
 
 // kill ends the process of the service, if there is one.
 func (s *soak) kill(v *soaked) {
-	if pid := s.Home.Last(v.name, "start"); pid > 0 && isFake(pid) && alive(pid) {
+	if pid := s.Home.Last(v.name, "start"); pid > 0 && s.Home.owns(pid) {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 }

@@ -25,7 +25,7 @@ import (
 // behave is what package integration knows as Behaviour.
 type behave struct {
 	ListenAfter      int    // ms before it listens
-	ListenNever      bool   // stays up without a listener
+	ListenNever      bool   // stays up without a listener, as long as behave says so
 	ExitAtOnce       *int   // exits with this status before it listens
 	ExitIfTaken      bool   // exits with 1 if the port is taken (else it stays up without a listener)
 	CrashAfter       int    // ms after its first answer: exits with 3
@@ -73,9 +73,12 @@ func note(what string) {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "guard" {
+		os.Exit(guard(os.Args[2]))
+	}
 	if len(os.Args) == 2 && os.Args[1] == "sleep" {
 		note("child")
-		time.Sleep(10 * time.Minute) // a test that failed leaves nothing for good
+		stay()
 	}
 	if len(os.Args) == 5 && os.Args[1] == "hasty" {
 		hasty(os.Args[2], os.Args[3], os.Args[4])
@@ -96,7 +99,7 @@ func main() {
 	if b.GrandchildServes && os.Getenv("FAKE_CHILD") == "" {
 		os.Setenv("FAKE_CHILD", "1")
 		child(b.ChildLeaves, os.Args[1:]...)
-		select {}
+		stay()
 	}
 	if b.LeaveGroup {
 		syscall.Setpgid(0, child(true, "sleep"))
@@ -108,10 +111,17 @@ func main() {
 		os.Exit(*b.ExitAtOnce)
 	}
 	time.Sleep(ms(b.ListenAfter))
-	if b.ListenNever {
-		select {}
+	for read().ListenNever {
+		time.Sleep(10 * time.Millisecond)
 	}
 	serve(b)
+}
+
+// stay keeps the process where it is. (An empty select is a deadlock for a runtime without cgo.)
+func stay() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 // hasty sends line to addr again and again, and closes without a look at the answer.
@@ -166,7 +176,7 @@ func serve(b behave) {
 		if b.ExitIfTaken {
 			os.Exit(1)
 		}
-		select {}
+		stay()
 	}
 	note("listen")
 	later := sync.OnceFunc(func() {
@@ -177,7 +187,7 @@ func serve(b behave) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			select {}
+			stay()
 		}
 		go func() {
 			answer(conn)
