@@ -46,11 +46,10 @@ func TestMain(m *testing.M) {
 // runTests runs the tests with the programs and all temporary files in one folder. The guard removes the
 // folder in the end, and kills what is left of the run, even if the test binary has crashed.
 func runTests(m *testing.M) (status int, err error) {
-	dir, err := os.MkdirTemp("", "zr-integration-")
+	dir, err := runFolder()
 	if err != nil {
 		return 1, err
 	}
-	os.Chmod(dir, 0o755)
 	programs := os.Getenv("ZR_TEST_PROGRAMS")
 	if programs == "" {
 		programs = dir
@@ -71,6 +70,21 @@ func runTests(m *testing.M) (status int, err error) {
 	os.Setenv("TMPDIR", dir)
 	status = m.Run()
 	return status, endGuard()
+}
+
+// runFolder makes the folder of the run. Its path is the one that the system shows, without symbolic links.
+func runFolder() (string, error) {
+	dir, err := os.MkdirTemp("", "zr-integration-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	return dir, err
 }
 
 func buildPrograms(dir string) error {
@@ -110,7 +124,7 @@ func overlap() {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		flag.Set("test.parallel", strconv.Itoa(min(8*runtime.GOMAXPROCS(0), int(maxFiles()/64))))
+		flag.Set("test.parallel", strconv.Itoa(min(8*runtime.GOMAXPROCS(0), max(1, int(maxFiles()/128)))))
 	}
 }
 

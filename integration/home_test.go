@@ -51,8 +51,14 @@ type Home struct {
 // from it may be left; what is left is killed and fails the test.
 func newHome(t testing.TB) *Home {
 	t.Helper()
+	return homeAt(t, t.TempDir())
+}
+
+// homeAt is newHome in a folder of the test's own.
+func homeAt(t testing.TB, dir string) *Home {
+	t.Helper()
 	noteSources()
-	h := &Home{t, t.TempDir()}
+	h := &Home{t, dir}
 	t.Cleanup(h.checkNothingLeft)
 	return h
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // pretend serves as a daemon that does the same to every connection, after it has read a line.
@@ -139,6 +140,7 @@ func TestRequestLines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.(*net.TCPListener).SetDeadline(time.Now().Add(limit))
 		done := make(chan result)
 		go func() { done <- ctlResult(t, append([]string{"-addr", l.Addr().String()}, strings.Fields(args)...)...) }()
 		for range strings.Fields(lines) {
