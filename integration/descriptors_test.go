@@ -23,6 +23,7 @@ func limited(t *testing.T, h *Home, n int) *Daemon {
 // the daemon takes at once; many do not, so that accept itself fails.
 func TestTooFewDescriptors(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 500)
 	for _, services := range []int{3, 20} {
 		t.Run(fmt.Sprint(services, " services"), func(t *testing.T) {
 			t.Parallel()

@@ -113,6 +113,7 @@ func failedForGood(name, why string) []string {
 // All of them at once, beside a good one that must not notice.
 func TestHostileServices(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 150)
 	h := newHome(t)
 	d := startDaemon(t, h, "-health-interval", "500ms")
 	good := h.Install("good", Behaviour{})

@@ -3,19 +3,20 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
-	"io"
-	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// A foreigner is a server of the test's own on a port that a service wants.
+// A foreigner is another process that serves a port which a service wants. (The test's own would share its sockets
+// for a moment with each process that it starts.)
 type foreigner struct {
-	net.Listener
+	cmd  *exec.Cmd
 	name string // as an error names it: "pid 49 (caddy)"
 }
 
@@ -23,32 +24,25 @@ type foreigner struct {
 // It keeps trying while the port is held.
 func squat(t *testing.T, port int, answer string) *foreigner {
 	t.Helper()
-	f := &foreigner{name: holder(os.Getpid())}
-	eventually(t, "a foreigner's turn at the port", func() (ok bool) {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		f.Listener = l
-		return err == nil
-	})
-	t.Cleanup(func() { f.Close() })
-	go func() {
-		for {
-			conn, err := f.Accept()
-			if err != nil {
-				return
-			}
-			if answer == "" {
-				defer conn.Close()
-				continue
-			}
-			io.WriteString(conn, answer)
-			conn.(*net.TCPConn).CloseWrite()
-			go func() {
-				defer conn.Close()
-				io.Copy(io.Discard, conn)
-			}()
-		}
-	}()
+	cmd := exec.Command(fakePath, "squat", fmt.Sprintf("127.0.0.1:%d", port), answer)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f := &foreigner{cmd, holder(cmd.Process.Pid)}
+	t.Cleanup(f.Close)
+	if word, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("the foreigner has no port: %q, %v", word, err)
+	}
 	return f
+}
+
+func (f *foreigner) Close() {
+	f.cmd.Process.Kill()
+	f.cmd.Wait()
 }
 
 const (
@@ -107,8 +101,9 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
-			test.b.ListenAfter = 3000
-			port := h.Install("kv", test.b)
+			waiting := test.b
+			waiting.ListenNever = true
+			port := h.Install("kv", waiting)
 			d := startDaemon(t, h)
 			stop := neverRunning(t, d, "kv")
 			defer stop()
@@ -119,6 +114,7 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 			}()
 			eventually(t, "the spawn", func() bool { return h.Last("kv", "start") != 0 })
 			f := squat(t, port, test.answer)
+			h.Behave("kv", test.b)
 			got, expect := <-reply, heldReply(port, f.name)
 			if test.b.ExitIfTaken { // which is noticed first, the exit or the foreigner, is chance
 				early := strings.Replace(expect, "port ", "service 'kv' exited before it was healthy: exit status 1: port ", 1)
@@ -160,7 +156,7 @@ func TestPortTakenDuringARestart(t *testing.T) {
 	port := h.Install("kv", Behaviour{})
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
-	h.Behave("kv", Behaviour{ListenAfter: 3000, ExitIfTaken: true})
+	h.Behave("kv", Behaviour{ListenNever: true})
 	h.Kill("kv")
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
@@ -169,6 +165,7 @@ func TestPortTakenDuringARestart(t *testing.T) {
 	d.WaitLog(fmt.Sprintf("daemon: service 'kv' failed health check after restart\ndaemon: service 'kv' unhealthy (failure 2/5): port %d is held by %s\n", port, f.name))
 	stop()
 	f.Close()
+	h.Behave("kv", Behaviour{})
 	d.WaitLog("daemon: service 'kv' restarted successfully\n")
 }
 

@@ -62,6 +62,7 @@ var soakActions = []struct {
 // each reply was well-formed, and each service is what the requests made of it.
 func TestSoak(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 150)
 	length := *soakTime
 	if testing.Short() {
 		length = min(length, 5*time.Second)

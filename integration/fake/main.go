@@ -10,6 +10,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -84,6 +85,9 @@ func main() {
 		hasty(os.Args[2], os.Args[3], os.Args[4])
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == "squat" {
+		squat(os.Args[2], os.Args[3])
+	}
 	note("start " + strings.Join(os.Args[1:], " "))
 	b := read()
 	signals(b)
@@ -135,6 +139,29 @@ func hasty(addr, line, times string) {
 		}
 		fmt.Fprintln(conn, line)
 		conn.Close()
+	}
+}
+
+// squat takes addr as soon as it is free, says so, and answers every connection with text ("": with silence).
+func squat(addr, text string) {
+	l, err := net.Listen("tcp", addr)
+	for ; err != nil; l, err = net.Listen("tcp", addr) {
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println("ready")
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			os.Exit(97)
+		}
+		go func() {
+			defer conn.Close()
+			if text != "" {
+				io.WriteString(conn, text)
+				conn.(*net.TCPConn).CloseWrite()
+			}
+			io.Copy(io.Discard, conn)
+		}()
 	}
 }
 
