@@ -41,6 +41,8 @@ type Behaviour struct {
 	Say              string `json:",omitempty"`
 }
 
+func number(n int) *int { return &n }
+
 // A Home is a temporary home of fake packages.
 type Home struct {
 	t   testing.TB

@@ -28,8 +28,6 @@ type villain struct {
 	wanting string     // an event of it that must have been noted by the end
 }
 
-func number(n int) *int { return &n }
-
 // timeout is what the user is told of a service that does not get healthy.
 const timeout = "health check timeout"
 

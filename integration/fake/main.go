@@ -142,8 +142,11 @@ func hasty(addr, line, times string) {
 	}
 }
 
-// squat takes addr as soon as it is free, says so, and answers every connection with text ("": with silence).
+// squat takes addr when it is told to and as soon as it is free, says so, and answers every connection with
+// text ("": with silence).
 func squat(addr, text string) {
+	fmt.Println("waiting")
+	os.Stdin.Read(make([]byte, 1))
 	l, err := net.Listen("tcp", addr)
 	for ; err != nil; l, err = net.Listen("tcp", addr) {
 		time.Sleep(time.Millisecond)
