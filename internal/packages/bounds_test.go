@@ -89,7 +89,7 @@ func FuzzDefinitionMemory(f *testing.F) {
 		if unit == "" || len(unit) > 1000 {
 			return
 		}
-		for _, size := range []int{20 << 10, 320 << 10} {
+		for _, size := range []int{10 << 10, 40 << 10} {
 			n := max(0, size-len(start)-len(end)) / (len(unit) + 3*strings.Count(unit, "%x"))
 			text := start + repeat(unit, n) + end
 			var before, after runtime.MemStats
