@@ -63,7 +63,7 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 func environment() []string {
 	return slices.DeleteFunc(append([]string{}, os.Environ()...), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "PWD" || slices.Contains(managerVars, name)
+		return slices.Contains(managerVars, name)
 	})
 }
 
