@@ -149,7 +149,7 @@ func listen(addr string) (*net.TCPListener, error) {
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("failed to bind daemon on %s — is another daemon running?: %w", addr, err)
+		return nil, fmt.Errorf("failed to bind daemon on %s — is another daemon running?: %w\nhint: zrd -addr 127.0.0.1:PORT listens elsewhere", addr, err)
 	}
 	return l.(*net.TCPListener), nil
 }
@@ -162,7 +162,8 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&o.home, "home", "", "`DIR` of the installed packages (default $ZR_HOME, else ~/.zr)")
 	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "`HOST:PORT` to listen on, a loopback address; port 0 picks a free one")
 	fs.StringVar(&o.allow, "allow", "self", "who may speak to the daemon: self, any, or `USERS` (names and ids, with commas between)")
-	fs.DurationVar(&o.interval, "health-interval", supervisor.DefaultInterval, "`TIME` between two checks of a running service")
+	o.interval = supervisor.DefaultInterval
+	fs.Func("health-interval", "`TIME` between two checks of a running service, as in 30s or 2m (default 10s)", o.setInterval)
 	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and say what to try")
 	fs.Func("service-stdout", "`WHERE` the standard output of services goes: null, or inherit, which is to the daemon's own (default null)", o.setStdout)
 	fs.StringVar(&o.logs, "service-log", "", "append the standard output and error of each service to `DIR`/NAME.log")
@@ -180,6 +181,13 @@ func parse(args []string) (options, error) {
 		fmt.Fprintf(os.Stderr, "error: %v; see zrd -h\n", err)
 	}
 	return o, err
+}
+
+func (o *options) setInterval(text string) (err error) {
+	if o.interval, err = time.ParseDuration(text); err != nil {
+		return errors.New("not a time with its unit, as in 30s or 2m")
+	}
+	return nil
 }
 
 func (o *options) setStdout(where string) error {
@@ -222,8 +230,13 @@ func (o *options) check(rest []string) error {
 		}
 		return nil
 	}
-	o.home, err = findHome(o.home)
-	return err
+	if o.home, err = findHome(o.home); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.home, 0o755); err != nil {
+		return fmt.Errorf("the home is not there and cannot be made: %w", err)
+	}
+	return nil
 }
 
 // writableDir returns the absolute path of a folder in which files can be made.
