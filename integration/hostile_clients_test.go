@@ -121,6 +121,7 @@ var attacks = []attack{
 // would want more descriptors than a test may have.
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 500)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) { survive(t, a) })
 	}
