@@ -82,6 +82,10 @@ func run(opts options) error {
 	if err != nil {
 		return err
 	}
+	if opts.allow != "any" && sockets.IsForeign(listener) {
+		return errors.New("the socket that the manager handed over belongs to another network namespace, where zrd cannot see who connects:" +
+			" run zrd in the same one (a unit without PrivateNetwork=), without the socket, or with -allow any")
+	}
 	logger := daemon.NewLogger(os.Stderr)
 	defer logger.Close()
 	logger.Printf("listening on %s", listener.Addr())

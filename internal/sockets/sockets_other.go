@@ -16,6 +16,9 @@ func Open() *Table { return &Table{} }
 // PeerUID returns ErrUnknown.
 func (*Table) PeerUID(net.Conn) (uint32, error) { return 0, ErrUnknown }
 
+// IsForeign returns false: unknown.
+func IsForeign(*net.TCPListener) bool { return false }
+
 // Listener returns 0: unknown.
 func (*Table) Listener(int) uint32 { return 0 }
 
