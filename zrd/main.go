@@ -99,7 +99,7 @@ func run(opts options) error {
 	} else {
 		close(demo)
 	}
-	report := newReporter(services, logger, listener.Addr().String())
+	report := newReporter(services, server, logger)
 	go report.run(startEager(home, services, logger), server.Ending())
 	err = server.Serve(listener)
 	report.end()
@@ -119,10 +119,22 @@ func endSignals() <-chan os.Signal {
 
 // obey ends the daemon at the first signal, and at once at the second.
 func obey(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
-	<-ends
-	go server.Shutdown()
+	sig := <-ends
+	go server.Shutdown(signalName(sig))
 	<-ends
 	services.Kill()
+}
+
+func signalName(sig os.Signal) string {
+	switch sig {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	}
+	return sig.String()
 }
 
 // listen takes the socket of the service manager, if it handed one over.
