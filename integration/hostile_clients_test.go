@@ -103,6 +103,7 @@ var attacks = []attack{
 		c.all(c.size, `{"request":"`+strings.Repeat("x", 3<<10)+"\"}\n")
 		c.all(c.size/10, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n")
 	}},
+	{"long lines", func(c *crowd) { c.all(c.size, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n") }},
 	{"connect and close", func(c *crowd) {
 		for range 16 {
 			c.busy.Go(func() {

@@ -113,7 +113,7 @@ func runDemo(failed chan<- error, server *daemon.Server, services *supervisor.Su
 	default:
 	}
 	if err != nil {
-		server.Shutdown()
+		server.Shutdown("the demo could not be started")
 	}
 	failed <- err
 }

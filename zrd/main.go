@@ -87,6 +87,10 @@ func run(opts options) error {
 	if err != nil {
 		return err
 	}
+	if opts.allow != "any" && sockets.IsForeign(listener) {
+		return errors.New("the socket that the manager handed over belongs to another network namespace, where zrd cannot see who connects:" +
+			" run zrd in the same one (a unit without PrivateNetwork=), without the socket, or with -allow any")
+	}
 	logger := daemon.NewLogger(os.Stderr)
 	defer logger.Close()
 	logger.Printf("listening on %s", listener.Addr())
@@ -102,7 +106,7 @@ func run(opts options) error {
 	} else {
 		close(demo)
 	}
-	report := newReporter(services, logger, listener.Addr().String())
+	report := newReporter(services, server, logger)
 	go report.run(startEager(home, services, logger), server.Ending())
 	err = server.Serve(listener)
 	report.end()
@@ -131,10 +135,22 @@ func endSignals() <-chan os.Signal {
 
 // obey ends the daemon at the first signal, and at once at the second.
 func obey(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
-	<-ends
-	go server.Shutdown()
+	sig := <-ends
+	go server.Shutdown(signalName(sig))
 	<-ends
 	services.Kill()
+}
+
+func signalName(sig os.Signal) string {
+	switch sig {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	}
+	return sig.String()
 }
 
 // listen takes the socket of the service manager, if it handed one over.
