@@ -52,6 +52,7 @@ type Service struct {
 // LastError when the last run ended badly.
 type Details struct {
 	PID       int    `json:"pid,omitempty"`
+	Processes int    `json:"processes,omitempty"`
 	Uptime    *int   `json:"uptime_s,omitempty"` // whole seconds since the process started
 	Restarts  int    `json:"restarts"`           // since a client started the service
 	Failures  int    `json:"failures"`           // in a row; the fifth gives the service up
