@@ -34,7 +34,7 @@ func TestUnits(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				installed := strings.ReplaceAll(string(text), "/usr/local/bin/zrd", zrdPath)
+				installed := strings.NewReplacer("/usr/local/bin/zrd", zrdPath, "%h/go/bin/zrd", zrdPath).Replace(string(text))
 				if err := os.WriteFile(units[i], []byte(installed), 0o644); err != nil {
 					t.Fatal(err)
 				}
