@@ -126,13 +126,14 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 func TestPortOfAnotherService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	port := h.Install("web", Behaviour{ListenAfter: 300})
+	port := h.Install("web", Behaviour{ListenNever: true})
 	h.InstallAt("kv", port, Behaviour{})
 	d := startDaemon(t, h)
 	first := make(chan string)
 	go func() { first <- ctlOut(t, d, "start", "web") }()
 	h.WaitEvent("web", "start") // its port is not bound yet, but is no longer free
 	want(t, "start of kv while web starts", d.Start("kv"), errorLine(fmt.Sprintf("port %d is held by service 'web'", port)))
+	h.Behave("web", Behaviour{})
 	want(t, "start of web", <-first, portLine(port))
 	why := held(port, h.Last("web", "start"), "fake") + ", service 'web'"
 	if runtime.GOOS != "linux" {

@@ -3,11 +3,11 @@
 package integration
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -41,6 +41,8 @@ type Behaviour struct {
 	Say              string `json:",omitempty"`
 }
 
+func number(n int) *int { return &n }
+
 // A Home is a temporary home of fake packages.
 type Home struct {
 	t   testing.TB
@@ -51,8 +53,14 @@ type Home struct {
 // from it may be left; what is left is killed and fails the test.
 func newHome(t testing.TB) *Home {
 	t.Helper()
+	return homeAt(t, t.TempDir())
+}
+
+// homeAt is newHome in a folder of the test's own.
+func homeAt(t testing.TB, dir string) *Home {
+	t.Helper()
 	noteSources()
-	h := &Home{t, t.TempDir()}
+	h := &Home{t, dir}
 	t.Cleanup(h.checkNothingLeft)
 	return h
 }
@@ -174,7 +182,7 @@ func (h *Home) checkNothingLeft() {
 		for _, event := range h.Events(name) {
 			number, what, _ := strings.Cut(event, " ")
 			pid, _ := strconv.Atoi(number)
-			if alive(pid) && isFake(pid) {
+			if alive(pid) && h.owns(pid) {
 				h.t.Errorf("process %d of %s (%s) is left at the end of the test", pid, name, what)
 				syscall.Kill(pid, syscall.SIGKILL)
 			}
@@ -182,12 +190,20 @@ func (h *Home) checkNothingLeft() {
 	}
 }
 
-// isFake guards against numbers that were given to another process since.
-func isFake(pid int) bool {
-	if cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
-		return bytes.Contains(cmdline, []byte("/fake"))
+// owns reports whether a process runs a program of this home. The number of one that has ended may
+// belong to any other by now.
+func (h *Home) owns(pid int) bool {
+	return strings.HasPrefix(commandLine(pid), h.Dir+"/")
+}
+
+// commandLine returns the arguments of a process. What separates them depends on the system.
+func commandLine(pid int) string {
+	if _, err := os.Stat("/proc/self/cmdline"); err == nil {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return string(line)
 	}
-	return true
+	line, _ := exec.Command("ps", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
+	return string(line)
 }
 
 // alive tells whether a process is there and no zombie.

@@ -28,8 +28,6 @@ type villain struct {
 	wanting string     // an event of it that must have been noted by the end
 }
 
-func number(n int) *int { return &n }
-
 // timeout is what the user is told of a service that does not get healthy.
 const timeout = "health check timeout"
 
@@ -113,6 +111,7 @@ func failedForGood(name, why string) []string {
 // All of them at once, beside a good one that must not notice.
 func TestHostileServices(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 150)
 	h := newHome(t)
 	d := startDaemon(t, h, "-health-interval", "500ms")
 	good := h.Install("good", Behaviour{})

@@ -25,7 +25,7 @@ type Manager struct {
 
 func newManager(t *testing.T) *Manager {
 	t.Helper()
-	m := &Manager{name: filepath.Join(t.TempDir(), "notify")}
+	m := &Manager{name: filepath.Join(plainDir(t), "notify")}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.name, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)

@@ -41,11 +41,11 @@ func TestCommands(t *testing.T) {
 	h := newHome(t)
 	kv, web := h.Install("kv", Behaviour{}), h.Install("web", Behaviour{})
 	d := startDaemon(t, h)
-	home := os.Getenv("ZR_HOME")
-	if user, err := os.UserHomeDir(); home == "" && err == nil {
-		home = filepath.Join(user, ".zr")
+	hint := "hint: the daemon looks for modules/nobody.json in its home, which is what its -home or $ZR_HOME says, or ~/.zr"
+	if home := defaultHome(); home != "" {
+		hint += " (from here, " + home + ")"
 	}
-	hint := "hint: the daemon looks for modules/nobody.json in its home, which is what its -home or $ZR_HOME says, or ~/.zr (from here, " + home + ")\n"
+	hint += "\n"
 	const nameHint = "hint: a package name is lower-case words of a-z and 0-9 joined by hyphens\n"
 	missing := errorLine("package 'nobody' not found")
 	both := statusLine(entry("kv", kv, "running"), entry("web", web, "running"))
@@ -77,6 +77,15 @@ func TestCommands(t *testing.T) {
 	d.WaitExit(0)
 	wantNoDaemon(t, d.result("ping"), d.Addr)
 	wantNoDaemon(t, d.result("start", "kv", "web"), d.Addr) // no point in asking twice
+}
+
+// defaultHome is the home of a daemon that the test's user starts, if there is one.
+func defaultHome() string {
+	home := os.Getenv("ZR_HOME")
+	if user, err := os.UserHomeDir(); home == "" && err == nil {
+		home = filepath.Join(user, ".zr")
+	}
+	return home
 }
 
 // The home in a hint is the one that a daemon would take from here.

@@ -36,11 +36,13 @@ const (
 type options struct {
 	home, addr, allow string
 	interval          time.Duration
+	logs              string   // folder of the services' logs; "": none
 	stdout            *os.File // of services; nil: the null device
 	version, demo     bool
 }
 
 func main() {
+	process.Stage()
 	if isHello(os.Args) {
 		fmt.Fprintf(os.Stderr, "error: %v\n", hello(os.Args[1]))
 		os.Exit(exitFailed)
@@ -62,10 +64,13 @@ func main() {
 }
 
 func run(opts options) error {
-	beThrifty()
+	tuneRuntime()
 	ends := endSignals()
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a broken log must not end the daemon
-	starter := process.NewStarter(opts.stdout, os.Stderr)
+	starter, err := process.NewStarter(opts.stdout, os.Stderr, opts.logs)
+	if err != nil {
+		return err
+	}
 	table := sockets.Open()
 	allow, err := daemon.Allow(opts.allow, table)
 	if err != nil {
@@ -85,7 +90,9 @@ func run(opts options) error {
 	logger := daemon.NewLogger(os.Stderr)
 	defer logger.Close()
 	logger.Printf("listening on %s", listener.Addr())
-	home := packages.Home(opts.home)
+	contain(starter, logger)
+	defer starter.Close()
+	home := packages.Open(opts.home)
 	services := supervisor.New(supervisor.NewSystem(home, starter, table), logger.Logger, opts.interval)
 	server := daemon.NewServer(services, logger, allow, maxConns())
 	go obey(ends, server, services)
@@ -101,6 +108,15 @@ func run(opts options) error {
 	report.end()
 	logger.Print("stopped")
 	return errors.Join(err, <-demo)
+}
+
+// contain says in the log how services are kept together.
+func contain(starter *process.Starter, logger *daemon.Logger) {
+	if dir, err := starter.Contain(); err != nil {
+		logger.Printf("services are contained by process groups: %v", err)
+	} else {
+		logger.Printf("services are contained by cgroups below %s", dir)
+	}
 }
 
 // endSignals catches the signals that end the daemon, before anybody can know that it is there.
@@ -149,6 +165,7 @@ func parse(args []string) (options, error) {
 	fs.DurationVar(&o.interval, "health-interval", supervisor.DefaultInterval, "`TIME` between two checks of a running service")
 	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and say what to try")
 	fs.Func("service-stdout", "`WHERE` the standard output of services goes: null, or inherit, which is to the daemon's own (default null)", o.setStdout)
+	fs.StringVar(&o.logs, "service-log", "", "append the standard output and error of each service to `DIR`/NAME.log")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	err := fs.Parse(args)
 	if err == nil && !o.version {
@@ -194,6 +211,11 @@ func (o *options) check(rest []string) error {
 	if !addr.IP.IsLoopback() {
 		return fmt.Errorf("-addr %s is not a loopback address: the protocol has no login, so the daemon listens on this machine only", o.addr)
 	}
+	if o.logs != "" {
+		if o.logs, err = writableDir(o.logs); err != nil {
+			return fmt.Errorf("-service-log: %w", err)
+		}
+	}
 	if o.demo {
 		if o.home != "" {
 			return errors.New("-demo has a home of its own")
@@ -202,6 +224,17 @@ func (o *options) check(rest []string) error {
 	}
 	o.home, err = findHome(o.home)
 	return err
+}
+
+// writableDir returns the absolute path of a folder in which files can be made.
+func writableDir(dir string) (string, error) {
+	probe, err := os.CreateTemp(dir, ".zrd-*")
+	if err != nil {
+		return "", err
+	}
+	probe.Close()
+	os.Remove(probe.Name())
+	return filepath.Abs(dir)
 }
 
 func findHome(home string) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -93,10 +94,25 @@ func (b *lockedBuffer) String() string {
 	return b.Buffer.String()
 }
 
+// socketPath returns a path for a socket, which may have 107 bytes.
+func socketPath(t *testing.T) string {
+	t.Helper()
+	parent := os.TempDir()
+	if len(parent) > 70 {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "zrd-")
+	if err != nil {
+		t.Skipf("no temporary folder with a path that is short enough: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "notify")
+}
+
 // The manager hears from the watchdog as often as the daemon has answered, and no
 // more once it is silent.
 func TestWatchdogOnlyWhileAnswering(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "notify")
+	name := socketPath(t)
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +199,7 @@ func TestWatchdogOnlyWhileAnswering(t *testing.T) {
 
 // The manager hears of the end also if that begins when all is over already.
 func TestStoppingIsAlwaysSaid(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "notify")
+	name := socketPath(t)
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +237,7 @@ func (s slowServices) Status() []supervisor.Info {
 
 // What is being said when the daemon ends is said to its end; STATUS is said when it changes.
 func TestReporterEnds(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "notify")
+	name := socketPath(t)
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -25,7 +26,7 @@ import (
 // behave is what package integration knows as Behaviour.
 type behave struct {
 	ListenAfter      int    // ms before it listens
-	ListenNever      bool   // stays up without a listener
+	ListenNever      bool   // stays up without a listener, as long as behave says so
 	ExitAtOnce       *int   // exits with this status before it listens
 	ExitIfTaken      bool   // exits with 1 if the port is taken (else it stays up without a listener)
 	CrashAfter       int    // ms after its first answer: exits with 3
@@ -73,13 +74,19 @@ func note(what string) {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "guard" {
+		os.Exit(guard(os.Args[2]))
+	}
 	if len(os.Args) == 2 && os.Args[1] == "sleep" {
 		note("child")
-		time.Sleep(10 * time.Minute) // a test that failed leaves nothing for good
+		stay()
 	}
 	if len(os.Args) == 5 && os.Args[1] == "hasty" {
 		hasty(os.Args[2], os.Args[3], os.Args[4])
 		return
+	}
+	if len(os.Args) == 4 && os.Args[1] == "squat" {
+		squat(os.Args[2], os.Args[3])
 	}
 	note("start " + strings.Join(os.Args[1:], " "))
 	b := read()
@@ -96,7 +103,7 @@ func main() {
 	if b.GrandchildServes && os.Getenv("FAKE_CHILD") == "" {
 		os.Setenv("FAKE_CHILD", "1")
 		child(b.ChildLeaves, os.Args[1:]...)
-		select {}
+		stay()
 	}
 	if b.LeaveGroup {
 		syscall.Setpgid(0, child(true, "sleep"))
@@ -108,10 +115,17 @@ func main() {
 		os.Exit(*b.ExitAtOnce)
 	}
 	time.Sleep(ms(b.ListenAfter))
-	if b.ListenNever {
-		select {}
+	for read().ListenNever {
+		time.Sleep(10 * time.Millisecond)
 	}
 	serve(b)
+}
+
+// stay keeps the process where it is. (An empty select is a deadlock for a runtime without cgo.)
+func stay() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 // hasty sends line to addr again and again, and closes without a look at the answer.
@@ -125,6 +139,32 @@ func hasty(addr, line, times string) {
 		}
 		fmt.Fprintln(conn, line)
 		conn.Close()
+	}
+}
+
+// squat takes addr when it is told to and as soon as it is free, says so, and answers every connection with
+// text ("": with silence).
+func squat(addr, text string) {
+	fmt.Println("waiting")
+	os.Stdin.Read(make([]byte, 1))
+	l, err := net.Listen("tcp", addr)
+	for ; err != nil; l, err = net.Listen("tcp", addr) {
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println("ready")
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			os.Exit(97)
+		}
+		go func() {
+			defer conn.Close()
+			if text != "" {
+				io.WriteString(conn, text)
+				conn.(*net.TCPConn).CloseWrite()
+			}
+			io.Copy(io.Discard, conn)
+		}()
 	}
 }
 
@@ -166,7 +206,7 @@ func serve(b behave) {
 		if b.ExitIfTaken {
 			os.Exit(1)
 		}
-		select {}
+		stay()
 	}
 	note("listen")
 	later := sync.OnceFunc(func() {
@@ -177,7 +217,7 @@ func serve(b behave) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			select {}
+			stay()
 		}
 		go func() {
 			answer(conn)

@@ -68,6 +68,7 @@ var roles = map[string]func(args []string) int{
 }
 
 func TestMain(m *testing.M) {
+	Stage()
 	if len(os.Args) > 1 {
 		if name, ok := strings.CutPrefix(os.Args[1], rolePrefix); ok {
 			go func() { // nothing outlives a test that died
@@ -110,12 +111,16 @@ func eventually(t *testing.T, what string, cond func() bool) {
 func start(t *testing.T, s *Starter, role string, args ...string) (p *Process, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "note")
-	p, err := s.Start(os.Args[0], append([]string{rolePrefix + role, path}, args...)...)
+	p, err := s.Start(command(os.Args[0], append([]string{rolePrefix + role, path}, args...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
 	return p, path
+}
+
+func command(path string, args ...string) Command {
+	return Command{Name: "test", Dir: "/", Path: path, Args: args}
 }
 
 // noted waits for what a role notes.
@@ -144,16 +149,9 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
-// wait returns how p exited, once it has.
-func wait(p *Process) string {
-	exited := make(chan string, 1)
-	p.OnExit(func(how string) { exited <- how })
-	return <-exited
-}
-
 func wantExit(t *testing.T, p *Process, want string) {
 	t.Helper()
-	if got := wait(p); got != want {
+	if got := p.Wait(); got != want {
 		t.Errorf("exited with %q, want %q", got, want)
 	}
 }

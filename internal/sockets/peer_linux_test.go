@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -192,7 +195,7 @@ func TestStaleAnswer(t *testing.T) {
 
 func TestParseRow(t *testing.T) {
 	t.Parallel()
-	const row = "   0: 0100007F:4A9C 0200007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 123456 1 0000000000000000 100 0 0 10 0"
+	row := "   0: " + asKernel("0100007F:4A9C") + " " + asKernel("0200007F:C350") + " 01 00000000:00000000 00:00000000 00000000  1000        0 123456 1 0000000000000000 100 0 0 10 0"
 	want := socket{addrPort(t, "127.0.0.1:19100"), addrPort(t, "127.0.0.2:50000"), established, 1000, 123456}
 	if got, ok := parseRow(row); !ok || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, ok, want)
@@ -203,7 +206,7 @@ func TestParseRow(t *testing.T) {
 	}
 	for about, bad := range map[string]string{
 		"empty": "", "heading": "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
-		"cut": row[:80], "no local": strings.Replace(row, "0100007F:4A9C", "?", 1), "no remote": strings.Replace(row, "0200007F:C350", "0200007F", 1),
+		"cut": row[:80], "no local": strings.Replace(row, ":4A9C", "?", 1), "no remote": strings.Replace(row, ":C350", "", 1),
 		"no uid": strings.Replace(row, "1000 ", "-1 ", 1), "no inode": strings.Replace(row, "123456", "x", 1),
 		"uid of over 32 bits": strings.Replace(row, " 1000 ", " 4294967296 ", 1),
 	} {
@@ -211,6 +214,19 @@ func TestParseRow(t *testing.T) {
 			t.Errorf("%s: got %+v", about, got)
 		}
 	}
+}
+
+// asKernel turns an address as a little-endian machine writes it into what this one writes: 32 bits at a time.
+func asKernel(text string) string {
+	addr, port, _ := strings.Cut(text, ":")
+	bits, err := hex.DecodeString(addr)
+	if err != nil {
+		panic(err)
+	}
+	for word := range slices.Chunk(bits, 4) {
+		binary.NativeEndian.PutUint32(word, binary.LittleEndian.Uint32(word))
+	}
+	return fmt.Sprintf("%X:%s", bits, port)
 }
 
 func TestParseAddr(t *testing.T) {
@@ -223,7 +239,7 @@ func TestParseAddr(t *testing.T) {
 		"0000000000000000FFFF00000100007F:0016": "127.0.0.1:22", // mapped
 		"B80D0120000000000000000001000000:0001": "[2001:db8::1]:1",
 	} {
-		if got, ok := parseAddr(text); !ok || got != addrPort(t, want) {
+		if got, ok := parseAddr(asKernel(text)); !ok || got != addrPort(t, want) {
 			t.Errorf("%s: got %v, %v; want %s", text, got, ok, want)
 		}
 	}

@@ -11,7 +11,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"zr/internal/health"
 	"zr/internal/packages"
+)
+
+// What a definition without such keys says.
+const (
+	startTimeout = 10 * time.Second
+	grace        = 5 * time.Second
 )
 
 // A world is a System in virtual time. It keeps a journal of all that a
@@ -99,6 +106,15 @@ func (w *world) nothingLeft() {
 	}
 }
 
+// onlyFailed wants one entry, of a service that failed for this reason, and no process.
+func (w *world) onlyFailed(name, why string) {
+	w.t.Helper()
+	list := w.sup.Status()
+	if len(list) != 1 || list[0].Name != name || list[0].Status != "failed" || list[0].LastError != why || list[0].PID != 0 {
+		w.t.Errorf("status is %+v, want %s failed: %s", list, name, why)
+	}
+}
+
 // set changes the world, or a process, while actors may be looking.
 func (w *world) set(change func()) {
 	w.mu.Lock()
@@ -108,7 +124,10 @@ func (w *world) set(change func()) {
 
 func (w *world) install(name string, port int) {
 	w.set(func() {
-		w.installed[name] = packages.Service{Name: name, Version: "1.0.0", Binary: "/" + name, Port: port, Health: "/health"}
+		w.installed[name] = packages.Service{
+			Name: name, Version: "1.0.0", Binary: "/" + name, Port: port, Health: "/health",
+			StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: health.Timeout,
+		}
 	})
 }
 
@@ -239,6 +258,7 @@ func (w *world) failing(name string, n int) *proc {
 // info is what status shows of a service, or nothing.
 func (w *world) info(name string) Info {
 	for _, info := range w.sup.Status() {
+		info.proc = nil
 		if info.Name == name {
 			return info
 		}
