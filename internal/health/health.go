@@ -107,12 +107,13 @@ func (p *probe) dial(addr string) error {
 	case err != nil:
 		return err
 	}
+	if conn.LocalAddr().String() == addr { // it reached itself, three times in a row: see abortive
+		conn.Close()
+		return ErrRefused
+	}
 	p.conn = conn
 	if took := time.Since(began); took < p.left { // otherwise the daemon was paused
 		p.left -= took
-	}
-	if conn.LocalAddr().String() == addr { // it reached itself, three times in a row: see abortive
-		return ErrRefused
 	}
 	return nil
 }
