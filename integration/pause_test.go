@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// pause stops the daemon and everything in more for longer than any deadline that is near.
-func (d *Daemon) pause(long time.Duration, more ...int) {
+// freeze stops the daemon and everything in more for longer than any deadline that is near.
+func (d *Daemon) freeze(long time.Duration, more ...int) {
 	pids := append([]int{d.Pid()}, more...)
 	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGSTOP)
@@ -37,7 +37,7 @@ func TestPauseDuringACheck(t *testing.T) {
 			if both {
 				more = h.Pids("kv", "start")
 			}
-			d.pause(4*time.Second, more...)
+			d.freeze(4*time.Second, more...)
 			before = len(h.Pids("kv", "get"))
 			eventually(t, "two more checks", func() bool { return len(h.Pids("kv", "get")) > before+2 })
 			want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
@@ -57,6 +57,6 @@ func TestPauseDuringAStart(t *testing.T) {
 	go func() { reply <- ctlOut(t, d, "start", "kv") }()
 	h.WaitEvent("kv", "start")
 	h.Behave("kv", Behaviour{})
-	d.pause(7 * time.Second)
+	d.freeze(7 * time.Second)
 	want(t, "the start", <-reply, portLine(port))
 }
