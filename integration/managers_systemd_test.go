@@ -35,7 +35,7 @@ func TestUnits(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				installed := strings.ReplaceAll(string(text), "/usr/local/bin/zrd", program)
+				installed := strings.NewReplacer("/usr/local/bin/zrd", program, "%h/go/bin/zrd", program).Replace(string(text))
 				if err := os.WriteFile(units[i], []byte(installed), 0o644); err != nil {
 					t.Fatal(err)
 				}

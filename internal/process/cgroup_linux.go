@@ -98,7 +98,7 @@ func cgroupDir(membership, mounts string) (string, error) {
 			continue
 		}
 		below, err := filepath.Rel(unescape(fields[3]), path)
-		if err == nil && filepath.IsLocal(below) {
+		if err == nil && filepath.IsLocal(below) && !strings.HasPrefix(path, "/..") { // outside of this namespace
 			return filepath.Join(unescape(fields[4]), below), nil
 		}
 	}

@@ -44,14 +44,6 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// find returns the socket with these two ends; fs.ErrNotExist if there is none.
-func (t *Table) find(local, remote netip.AddrPort) (socket, error) {
-	if t.diag != nil {
-		return t.diag.find(local, remote)
-	}
-	return findInProc(func(s socket) bool { return s.local == local && s.remote == remote })
-}
-
 // Listener returns the inode of the socket that a connection to 127.0.0.1:port would reach:
 // fs.ErrNotExist if there is none, another error if it cannot be known.
 func (t *Table) Listener(port int) (inode uint32, err error) {
