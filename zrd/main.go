@@ -175,13 +175,13 @@ func parse(args []string) (options, error) {
 	fs := flag.NewFlagSet("zrd", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // one line for an error, as all others; the usage is only for who asks for it
 	fs.Usage = func() {}
-	fs.StringVar(&o.home, "home", "", "`DIR` of the installed packages (default $ZR_HOME, else ~/.zr)")
-	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "`HOST:PORT` to listen on, a loopback address; port 0 picks a free one")
-	fs.StringVar(&o.allow, "allow", "self", "who may speak to the daemon: self, any, or `USERS` (names and ids, with commas between)")
+	fs.StringVar(&o.home, "home", "", "look for packages in `DIR` (default $ZR_HOME, else ~/.zr)")
+	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "listen on `HOST:PORT`, a loopback address; port 0 picks a free port")
+	fs.StringVar(&o.allow, "allow", "self", "serve root and zrd's own user (self), every user (any), or also `USERS`, as in alice,1001")
 	o.interval = supervisor.DefaultInterval
-	fs.Func("health-interval", "`TIME` between two checks of a running service, as in 30s or 2m (default 10s)", o.setInterval)
-	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and say what to try")
-	fs.Func("service-stdout", "`WHERE` the standard output of services goes: null, or inherit, which is to the daemon's own (default null)", o.setStdout)
+	fs.Func("health-interval", "check each running service every `TIME`, as in 30s or 2m (default 10s)", o.setInterval)
+	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and print what to try")
+	fs.Func("service-stdout", "send the standard output of services to `WHERE`: null (discard) or inherit (zrd's own) (default null)", o.setStdout)
 	fs.StringVar(&o.logs, "service-log", "", "append the standard output and error of each service to `DIR`/NAME.log")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	err := fs.Parse(args)
@@ -190,7 +190,7 @@ func parse(args []string) (options, error) {
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Println("Usage of zrd:")
+		fmt.Print("zrd starts, checks, restarts and stops the services of installed packages.\n\nUsage:\n\n  zrd [flags]\n\nFlags:\n\n")
 		fs.SetOutput(os.Stdout)
 		fs.PrintDefaults()
 	case err != nil:
