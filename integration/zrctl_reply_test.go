@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -306,7 +305,7 @@ func TestVerboseStatus(t *testing.T) {
 	}
 	code := 3
 	h.Behave("kv", Behaviour{ExitAtOnce: &code})
-	syscall.Kill(pid, syscall.SIGKILL)
+	h.Kill("kv")
 	row := regexp.MustCompile(fmt.Sprintf(`^NAME +PORT +STATUS +PID +PROCESSES +UPTIME +RESTARTS +FAILURES +VERSION +NEXT RETRY +LAST ERROR
 kv +%d +starting +- +- +- +\d +\d +1\.0\.0 +\ds +.*, \d+ s ago
 $`, port))
