@@ -103,6 +103,7 @@ var attacks = []attack{
 		c.all(c.size, `{"request":"`+strings.Repeat("x", 3<<10)+"\"}\n")
 		c.all(c.size/10, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n")
 	}},
+	{"long lines", func(c *crowd) { c.all(c.size, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n") }},
 	{"connect and close", func(c *crowd) {
 		for range 16 {
 			c.busy.Go(func() {
@@ -121,6 +122,7 @@ var attacks = []attack{
 // would want more descriptors than a test may have.
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 500)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) { survive(t, a) })
 	}

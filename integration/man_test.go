@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,7 +38,7 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// Every flag that a program tells of is in its page.
+// Every flag that a program has is in its page, and every flag of the page is one of the program's.
 func TestManPagesHaveAllFlags(t *testing.T) {
 	t.Parallel()
 	for name, page := range manPages {
@@ -46,15 +47,49 @@ func TestManPagesHaveAllFlags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := manPage(t, page.source)
-		flags := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllSubmatch(usage, -1)
+		flags := found(`(?m)^  -([a-z-]+)`, string(usage))
 		if len(flags) < 5 {
 			t.Errorf("%s -h tells of %d flags only:\n%s", page.program, len(flags), usage)
 		}
-		for _, flag := range flags {
-			if !regexp.MustCompile(`(?m)^\.It Fl ` + string(flag[1]) + `\b`).MatchString(text) {
-				t.Errorf("%s says nothing of -%s", name, flag[1])
+		want(t, "the flags of "+name, strings.Join(found(`(?m)^\.It Fl ([a-z-]+)`, manPage(t, page.source)), " "), strings.Join(flags, " "))
+	}
+}
+
+// found returns what the group in pattern matches in text, sorted.
+func found(pattern, text string) (words []string) {
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		words = append(words, match[1])
+	}
+	slices.Sort(words)
+	return words
+}
+
+// The commands of zrctl's usage, of its man page and of its completions are those that it knows.
+func TestCommandsAreDocumented(t *testing.T) {
+	t.Parallel()
+	_, known, _ := strings.Cut(ctlResult(t, "nothing").errs, "it is one of ")
+	commands := found(`([a-z]+)(?:,| and|;)`, strings.Split(known, " see")[0])
+	if len(commands) < 6 {
+		t.Fatalf("zrctl tells of %q only", commands)
+	}
+	usage := ctlResult(t, "-h").out
+	page := manPage(t, "../zrctl/zrctl.1")
+	want(t, "the commands of zrctl -h", strings.Join(found(`(?m)^  ([a-z]+) .*  zrctl `, usage), " "), strings.Join(commands, " "))
+	want(t, "the commands of zrctl.1", strings.Join(found(`(?m)^\.It Cm ([a-z]+)`, page), " "), strings.Join(commands, " "))
+	for _, command := range commands {
+		if synopsis := strings.Split(page, ".Sh DESCRIPTION")[0]; !regexp.MustCompile(`(?m)^\.Cm (.* )?` + command + `\b`).MatchString(synopsis) {
+			t.Errorf("the synopsis of zrctl.1 does not have %s", command)
+		}
+	}
+	for _, shell := range []string{"bash", "fish", "zsh"} {
+		script := " " + strings.NewReplacer("'", " ", `"`, " ", "(", " ", ")", " ", "\n", " ").Replace(ctlResult(t, "completion", shell).out) + " "
+		for _, word := range append(commands, found(`(?m)^  (-[a-z-]+)`, usage)...) {
+			if !strings.Contains(script, " "+word+" ") {
+				t.Errorf("the completion for %s does not have %s", shell, word)
 			}
+		}
+		if strings.Contains(script, "@") && shell != "bash" {
+			t.Errorf("the completion for %s has an empty place:\n%s", shell, script)
 		}
 	}
 }

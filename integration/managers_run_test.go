@@ -71,7 +71,7 @@ var managers = []manager{
 		install: func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd {
 			adaptFile(t, "supervisord.conf", filepath.Join(dir, "zrd.conf"), adapt)
 			conf := filepath.Join(dir, "supervisord.conf")
-			write(t, conf, "[supervisord]\nnodaemon=true\nlogfile=supervisord.log\npidfile=supervisord.pid\nchildlogdir=.\n"+
+			write(t, conf, "[supervisord]\nnodaemon=true\nminfds=100\nlogfile=supervisord.log\npidfile=supervisord.pid\nchildlogdir=.\n"+
 				"[unix_http_server]\nfile=supervisor.sock\n[supervisorctl]\nserverurl=unix://supervisor.sock\n"+
 				"[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"+
 				"[include]\nfiles=zrd.conf\n")

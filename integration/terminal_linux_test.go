@@ -3,11 +3,13 @@ package integration
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -17,8 +19,14 @@ type terminal struct {
 	keys *os.File
 }
 
-// onTerminal runs zrctl as the foreground of a new terminal.
+// onTerminal runs zrctl as the foreground of a new terminal that does not know its size.
 func onTerminal(t *testing.T, env []string, args ...string) *terminal {
+	t.Helper()
+	return onTerminalOf(t, 0, env, args...)
+}
+
+// onTerminalOf is onTerminal with so many columns.
+func onTerminalOf(t *testing.T, columns uint16, env []string, args ...string) *terminal {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -30,6 +38,10 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 		t.Skip("no pseudo-terminals: ", err)
 	}
 	defer screen.Close()
+	size := [4]uint16{24, columns}
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, screen.Fd(), syscall.TIOCSWINSZ, uintptr(unsafe.Pointer(&size))); errno != 0 {
+		t.Fatal(errno)
+	}
 	w := &watcher{t, exec.Command(zrctlPath, args...), &Log{}}
 	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = screen, screen, screen
 	w.cmd.Env = append(without(without(os.Environ(), "NO_COLOR"), "TERM"), append([]string{"TERM=xterm"}, env...)...)
@@ -72,7 +84,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	d.MustStart("kv", port)
 	w := onTerminal(t, nil, "-addr", d.Addr, "status", "-watch")
 	const cleared = "\x1b[H\x1b[2J"
-	picture := fmt.Sprintf(cleared+"NAME  PORT   \x1b[39mSTATUS\x1b[0m\r\nkv    %d  \x1b[32mrunning\x1b[0m\r\n", port)
+	picture := fmt.Sprintf(cleared+"NAME  PORT   STATUS\r\nkv    %d  \x1b[32mrunning\x1b[0m\r\n", port)
 	w.waitOut(picture + picture)
 	want(t, "stop", d.Stop("kv"), okLine)
 	w.waitOut(cleared + "no services\r\n")
@@ -130,10 +142,57 @@ func TestStartOnATerminal(t *testing.T) {
 	slow := h.Install("slow", Behaviour{ListenAfter: 2500})
 	wantResult(t, "start slow", d.result("start", "slow"), result{portLine(slow), "", 0}) // nobody is there to be told
 	w := onTerminal(t, nil, "-addr", d.Addr, "start", "kv")
-	w.waitOut("waiting for kv to answer its health check…\r\n" + fmt.Sprintf(`{"ok":true,"port":%d}`, port))
+	w.waitOut("waiting for kv…\r\n" + fmt.Sprintf(`{"ok":true,"port":%d}`, port))
 	w.wantExit(0)
 	want(t, "stop", d.Stop("slow"), okLine)
 	w = onTerminal(t, nil, "-addr", d.Addr, "start", "kv", "slow") // kv answers at once
-	w.waitOut(fmt.Sprintf(`{"ok":true,"port":%d}`+"\r\n"+"waiting for slow to answer its health check…\r\n"+`{"ok":true,"port":%d}`, port, slow))
+	w.waitOut(fmt.Sprintf(`{"ok":true,"port":%d}`+"\r\n"+"waiting for slow…\r\n"+`{"ok":true,"port":%d}`, port, slow))
 	w.wantExit(0)
+}
+
+// On a dumb terminal, -watch clears nothing; where there is no daemon, nor does it anywhere.
+func TestWatchThatClearsNothing(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, newHome(t))
+	w := onTerminal(t, []string{"TERM=dumb"}, "-addr", d.Addr, "status", "-watch")
+	w.waitOut("no services\r\nno services\r\n")
+	if _, err := w.keys.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	w.wantExit(0)
+	nobody := onTerminal(t, nil, "-addr", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "status", "-watch")
+	nobody.waitOut("error: no daemon on ")
+	nobody.wantExit(3)
+	for _, w := range []*terminal{w, nobody} {
+		if strings.Contains(w.out.String(), "\x1b") {
+			t.Errorf("escape sequences: %q", w.out)
+		}
+	}
+}
+
+// The last error is cut to the terminal, so that a row takes one line, or two of a narrow one.
+func TestWidthOfATerminal(t *testing.T) {
+	t.Parallel()
+	why := strings.Repeat("long words ", 40)
+	reply := fmt.Sprintf(`{"ok":true,"services":[{"name":"kv","port":9200,"status":"failed","restarts":4,"failures":5,"version":"1","last_error":%q}]}`+"\n", why)
+	addr := pretend(t, func(c net.Conn) { io.WriteString(c, reply) })
+	for _, row := range []struct {
+		columns uint16
+		env     []string
+		length  int
+	}{{200, nil, 200}, {80, nil, 160}, {0, []string{"COLUMNS=150"}, 150}, {160, []string{"COLUMNS=150"}, 160}} {
+		w := onTerminalOf(t, row.columns, append(row.env, "NO_COLOR=1"), "-addr", addr, "-o", "table", "status", "-v")
+		w.waitOut("…\r\n")
+		w.wantExit(0)
+		if lines := strings.Split(w.out.String(), "\r\n"); utf8.RuneCountInString(lines[1]) != row.length {
+			t.Errorf("%d columns, %v: %d characters, want %d: %q", row.columns, row.env, utf8.RuneCountInString(lines[1]), row.length, lines[1])
+		}
+	}
+	w := onTerminal(t, []string{"NO_COLOR=1"}, "-addr", addr, "-o", "table", "status", "-v")
+	w.waitOut(strings.TrimRight(why, " ") + "\r\n") // nobody knows the size
+	w.wantExit(0)
+	file := ctlResult(t, "-addr", addr, "-o", "table", "status", "-v")
+	if !strings.Contains(file.out, strings.TrimRight(why, " ")+"\n") {
+		t.Errorf("cut, and no terminal: %q", file.out)
+	}
 }

@@ -3,10 +3,12 @@
 package integration
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -61,9 +63,34 @@ func TestWatch(t *testing.T) {
 	}
 	table.cmd.Process.Signal(syscall.SIGINT)
 	table.wantExit(0)
-	d.Signal(syscall.SIGTERM)
-	lines.wantExit(3)
-	lines.waitOut("error: no ") // no daemon, or no reply of one that ends
+	lines.cmd.Process.Signal(syscall.SIGINT)
+	lines.wantExit(0)
+}
+
+// -watch goes on while the daemon does not answer, and says so once.
+func TestWatchWhileTheDaemonDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	addr := pretend(t, func(c net.Conn) {
+		if n := requests.Add(1); n == 1 || n > 4 {
+			io.WriteString(c, statusLine())
+		}
+	})
+	w := watch(t, addr)
+	picture := "no services\nerror: no reply from " + addr + ": the connection ended before a reply; if the daemon was ending, start it again with zrd\nno services\n"
+	w.waitOut(picture)
+	w.cmd.Process.Signal(syscall.SIGINT)
+	w.wantExit(0)
+	if !strings.HasPrefix(w.out.String(), picture) {
+		t.Errorf("got %q", w.out)
+	}
+}
+
+// Without any daemon, -watch ends.
+func TestWatchWithoutADaemon(t *testing.T) {
+	t.Parallel()
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	wantNoDaemon(t, ctlResult(t, "-addr", addr, "status", "-watch"), addr)
 }
 
 // Ctrl-C ends a -watch that waits for a daemon which does not answer.

@@ -10,14 +10,24 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"zr/internal/protocol"
 )
 
 // pretend serves as a daemon that does the same to every connection, after it has read a line.
 func pretend(t *testing.T, do func(net.Conn)) (addr string) {
+	t.Helper()
+	return serve(t, func(_ string, c net.Conn) { do(c) })
+}
+
+// serve is pretend for a daemon to which the line matters.
+func serve(t *testing.T, do func(line string, c net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,8 +42,8 @@ func pretend(t *testing.T, do func(net.Conn)) (addr string) {
 			}
 			go func() {
 				defer conn.Close()
-				bufio.NewReader(conn).ReadString('\n')
-				do(conn)
+				line, _ := bufio.NewReader(conn).ReadString('\n')
+				do(line, conn)
 			}()
 		}
 	}()
@@ -74,20 +84,91 @@ func TestSomebodyElseAnswers(t *testing.T) {
 		" is not zrd: cannot read the reply: invalid character 'H' looking for beginning of value; say where zrd listens with -addr or $ZRD_ADDR\n", 3})
 }
 
+// Several names are worked on side by side, and their replies are printed in the order of the names, each as
+// soon as all before it are.
+func TestNamesSideBySide(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"start", "stop", "restart"} {
+		asked, turns := make(chan string, 10), map[string]chan bool{}
+		for _, name := range []string{"a", "b", "c"} {
+			turns[name] = make(chan bool)
+		}
+		addr := serve(t, func(line string, c net.Conn) {
+			name := regexp.MustCompile(`"name":"(.)"`).FindStringSubmatch(line)[1]
+			if command == "restart" && strings.Contains(line, "stop-service") {
+				io.WriteString(c, okLine)
+				return
+			}
+			asked <- name
+			<-turns[name]
+			io.WriteString(c, errorLine(name))
+		})
+		var out Log
+		cmd := exec.Command(zrctlPath, "-addr", addr, command, "b", "a", "c", "b")
+		cmd.Env = append(os.Environ(), "ZR_HOME="+t.TempDir()) // without modules/: nothing is known of these names
+		cmd.Stdout = &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "three requests at once", func() bool { return len(asked) == 3 })
+		close(turns["c"])
+		close(turns["b"])
+		first := errorLine("b")
+		eventually(t, "the first reply", func() bool { return out.String() == first })
+		close(turns["a"])
+		cmd.Wait()
+		want(t, command, out.String(), first+errorLine("a")+errorLine("c")+first)
+		if len(asked) != 3 {
+			t.Errorf("%s: a name that is given twice was asked for twice", command)
+		}
+	}
+}
+
+// Very many names do not take all places of the daemon, which has 32.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	var now, most atomic.Int32
+	addr := serve(t, func(_ string, c net.Conn) {
+		for n, m := now.Add(1), most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		time.Sleep(10 * time.Millisecond) // others come in the meantime
+		now.Add(-1)
+		io.WriteString(c, okLine)
+	})
+	args := []string{"-addr", addr, "start"}
+	for i := range 200 {
+		args = append(args, fmt.Sprint("kv-", i))
+	}
+	wantResult(t, "start", ctlResult(t, args...), result{strings.Repeat(okLine, 200), "", 0})
+	if most.Load() > 24 {
+		t.Errorf("%d requests at once", most.Load())
+	}
+}
+
+// A restart whose stop fails prints that, and starts nothing.
+func TestRestartThatCannotStop(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, func(line string, c net.Conn) {
+		if strings.Contains(line, "start-service") {
+			t.Errorf("sent %s", line)
+		}
+		io.WriteString(c, errorLine("it is still there"))
+	})
+	wantResult(t, "restart", ctlResult(t, "-addr", addr, "restart", "kv"), result{errorLine("it is still there"), "", 1})
+}
+
 // One service that takes too long does not keep the others from being asked for.
 func TestEveryNameIsAskedFor(t *testing.T) {
 	t.Parallel()
-	asked := make(chan string, 2)
-	addr := pretend(t, func(c net.Conn) {
-		line, _ := bufio.NewReader(c).ReadString('\n')
-		asked <- line
+	addr := serve(t, func(line string, c net.Conn) {
+		if strings.Contains(line, "kv") {
+			io.WriteString(c, portLine(9200))
+			return
+		}
 		io.Copy(io.Discard, c)
 	})
-	got := ctlResult(t, "-addr", addr, "-timeout", "200ms", "start", "web", "kv")
-	if got.exit != 3 {
-		t.Errorf("exit status %d", got.exit)
-	}
-	eventually(t, "the request for the second name", func() bool { return len(asked) == 2 })
+	wantResult(t, "start web kv", ctlResult(t, "-addr", addr, "-timeout", "200ms", "start", "web", "kv"), result{portLine(9200),
+		"error: web: no reply from " + addr + " within 200ms: the request may still be under way; ask zrctl status, or wait longer with -timeout\n", 3})
 }
 
 // A reply that cannot be printed is no success.
@@ -125,7 +206,7 @@ func TestReplyAsItCame(t *testing.T) {
 	}
 }
 
-// The request lines of each command, byte for byte.
+// The request lines of each command, byte for byte. Those of several names come in any order.
 func TestRequestLines(t *testing.T) {
 	t.Parallel()
 	for args, lines := range map[string]string{
@@ -133,7 +214,10 @@ func TestRequestLines(t *testing.T) {
 		"status":       `{"request":"status"}`,
 		"status -v kv": `{"request":"status","verbose":true}`,
 		"start kv a-1": `{"request":"start-service","name":"kv"} {"request":"start-service","name":"a-1"}`,
-		"stop <kv>":    `{"request":"stop-service","name":"<kv>"}`,
+		"start <kv>":   `{"request":"start-service","name":"<kv>"}`,
+		"stop <kv>":    `{"request":"status"} {"request":"stop-service","name":"<kv>"}`, // no package can have this name
+		"restart kv":   `{"request":"stop-service","name":"kv"} {"request":"start-service","name":"kv"}`,
+		"start kv kv":  `{"request":"start-service","name":"kv"}`,
 		"shutdown":     `{"request":"shutdown"}`,
 	} {
 		var got []string
@@ -156,7 +240,12 @@ func TestRequestLines(t *testing.T) {
 		}
 		<-done
 		l.Close()
-		want(t, "zrctl "+args, strings.Join(got, " "), lines)
+		wanted := strings.Fields(lines)
+		if args != "restart kv" {
+			slices.Sort(got)
+			slices.Sort(wanted)
+		}
+		want(t, "zrctl "+args, strings.Join(got, " "), strings.Join(wanted, " "))
 	}
 }
 
@@ -166,7 +255,8 @@ func TestTable(t *testing.T) {
 	h := newHome(t)
 	kv, web := h.Install("kv", Behaviour{}), h.Install("long-name", Behaviour{})
 	d := startDaemon(t, h)
-	const nameHint = "hint: a package name is lower-case words of a-z and 0-9 joined by hyphens\n"
+	const nameHint = "hint: " + nameRule + "\n"
+	missing := "nobody is not running; there is no " + h.Dir + "/modules/nobody.json\n"
 	rows := func(rows ...string) string { return strings.Join(rows, "\n") + "\n" }
 	for _, row := range []struct {
 		args string
@@ -174,14 +264,15 @@ func TestTable(t *testing.T) {
 	}{
 		{"ping", result{"the daemon on " + d.Addr + " answers\n", "", 0}},
 		{"status", result{"no services\n", "", 0}},
-		{"status kv", result{"", "kv is not running; start it with: zrctl start kv\n", 1}},
+		{"status kv", result{"", "kv is not running; if it is installed, start it with: zrctl start kv\n", 1}},
 		{"start kv long-name", result{fmt.Sprintf("kv is running on port %d\nlong-name is running on port %d\n", kv, web), "", 0}},
 		{"status", result{rows("NAME       PORT   STATUS", fmt.Sprintf("kv         %d  running", kv), fmt.Sprintf("long-name  %d  running", web)), "", 0}},
-		{"status kv nobody", result{rows("NAME  PORT   STATUS", fmt.Sprintf("kv    %d  running", kv)), "nobody is not running; start it with: zrctl start nobody\n", 1}},
+		{"status kv nobody", result{rows("NAME  PORT   STATUS", fmt.Sprintf("kv    %d  running", kv)), missing, 1}},
+		{"restart kv", result{fmt.Sprintf("kv is running on port %d\n", kv), "", 0}},
 		{"stop kv", result{"kv is stopped\n", "", 0}},
 		{"stop kv", result{"kv is stopped\n", "", 0}},
 		{"start %d", result{"", "error: package '%d' not found\n" + nameHint, 1}},
-		{"stop %d", result{"%d is stopped\n", "", 0}},
+		{"stop %d", result{"%d is stopped\n", "hint: %d was not running; " + nameRule + "\n", 0}},
 		{"shutdown", result{"all services and the daemon are stopped\n", "", 0}},
 	} {
 		wantResult(t, row.args, d.result(append([]string{"-o", "table"}, strings.Fields(row.args)...)...), row.want)
@@ -195,7 +286,7 @@ func TestErrorsAsATable(t *testing.T) {
 	for reply, errs := range map[string]string{
 		"health check timeout":                           "error: kv: health check timeout\n",
 		"port 9200 is held by service 'web'":             "error: kv: port 9200 is held by service 'web'\n",
-		"package 'kv' has no binary":                     "error: package 'kv' has no binary\n",
+		"package 'web' has no binary":                    "error: kv: package 'web' has no binary\n",
 		"service 'kv' exited before it was healthy: etc": "error: service 'kv' exited before it was healthy: etc\n",
 	} {
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, errorLine(reply)) })
@@ -223,8 +314,8 @@ func TestVerboseStatus(t *testing.T) {
 	h.Behave("kv", Behaviour{})
 	d.WaitLog("daemon: service 'kv' restarted successfully\n")
 	for i, words := range []string{
-		"NAME PORT STATUS PID UPTIME RESTARTS FAILURES VERSION NEXT RETRY LAST ERROR",
-		fmt.Sprintf(`kv %d starting - - 3 4 1\.0\.0 [0-9]s exit status 7, [0-9]+ s ago`, port),
+		"NAME PORT STATUS PID PROCESSES UPTIME RESTARTS FAILURES VERSION NEXT RETRY LAST ERROR",
+		fmt.Sprintf(`kv %d starting - - - 3 4 1\.0\.0 [0-9]s exit status 7, [0-9]+ s ago`, port),
 		"",
 	} {
 		if row := strings.Join(strings.Fields(lines[i]), " "); !regexp.MustCompile("^" + words + "$").MatchString(row) {
@@ -246,4 +337,58 @@ func TestExitOfAStatus(t *testing.T) {
 		wantResult(t, "status kv", ctlResult(t, "-addr", addr, "status", "kv"), result{reply, "", exit})
 		wantResult(t, "status", ctlResult(t, "-addr", addr, "status"), result{reply, "", 0})
 	}
+}
+
+// Whatever a daemon says, a table and its errors are bounded lines of printable text.
+func TestTableOfAHostileDaemon(t *testing.T) {
+	t.Parallel()
+	const evil = "\x1b[2J\x7f\u009b1m\n\u202e"
+	long := strings.Repeat("x", 1<<20)
+	hostile := protocol.Service{Name: evil + long, Port: -1, Status: evil, Details: &protocol.Details{Version: long, LastError: evil}}
+	services := append([]protocol.Service{hostile}, make([]protocol.Service, 1000)...)
+	addr := serve(t, func(line string, c net.Conn) {
+		if strings.Contains(line, "status") {
+			c.Write(protocol.EncodeLine(protocol.Reply{OK: true, Services: services}))
+			return
+		}
+		c.Write(protocol.EncodeLine(protocol.Reply{Error: evil + long}))
+	})
+	for _, args := range []string{"status", "status -v", "start " + "kv\x1b[2J", "ping"} {
+		got := ctlResult(t, append([]string{"-addr", addr, "-o", "table"}, strings.Fields(args)...)...)
+		for line := range strings.Lines(got.out + got.errs) {
+			if line = strings.TrimSuffix(line, "\n"); line != protocol.Printable(line) || len(line) > 5000 {
+				t.Errorf("zrctl %q prints %.500q", args, line)
+			}
+		}
+	}
+}
+
+// Columns are aligned, whatever the width of characters, and times are in words.
+func TestTableOfTimesAndWideCharacters(t *testing.T) {
+	t.Parallel()
+	seconds := func(n int) *int { return &n }
+	var services []protocol.Service
+	for i, n := range []int{0, 59, 310, 3600, 273600} {
+		version := []string{"版", "１.0", "1.0\u0301", "🚀", "1"}[i]
+		services = append(services, protocol.Service{Name: "kv", Port: 9200, Status: "running",
+			Details: &protocol.Details{PID: 7, Processes: 3, Uptime: seconds(n), Version: version, NextRetry: seconds(8), LastError: "é"}})
+	}
+	addr := pretend(t, func(c net.Conn) { c.Write(protocol.EncodeLine(protocol.Reply{OK: true, Services: services})) })
+	got := ctlResult(t, "-addr", addr, "-o", "table", "status", "-v")
+	want(t, "table", got.out, strings.Join([]string{
+		"NAME  PORT  STATUS   PID  PROCESSES  UPTIME  RESTARTS  FAILURES  VERSION  NEXT RETRY  LAST ERROR",
+		"kv    9200  running  7    3          0s      0         0         版       8s          é",
+		"kv    9200  running  7    3          59s     0         0         １.0     8s          é",
+		"kv    9200  running  7    3          5m10s   0         0         1.0\u0301      8s          é",
+		"kv    9200  running  7    3          1h0m    0         0         🚀       8s          é",
+		"kv    9200  running  7    3          3d4h    0         0         1        8s          é", ""}, "\n"))
+}
+
+// statusOf answers with a status of services that run.
+func statusOf(names ...string) func(string, net.Conn) {
+	var entries []string
+	for _, name := range names {
+		entries = append(entries, entry(name, 9200, "running"))
+	}
+	return func(_ string, c net.Conn) { io.WriteString(c, statusLine(entries...)) }
 }

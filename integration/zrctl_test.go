@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
+
+func init() {
+	os.Unsetenv("ZRCTL_FORMAT")
+}
 
 // result is what a run of zrctl came to.
 type result struct {
@@ -23,9 +26,18 @@ func ctlResult(t testing.TB, args ...string) result {
 	return result{out, errs, exit}
 }
 
+// result runs zrctl as a user does whose home is the daemon's.
 func (d *Daemon) result(args ...string) result {
 	d.t.Helper()
-	return ctlResult(d.t, append([]string{"-addr", d.Addr}, args...)...)
+	return d.resultWith("ZR_HOME="+d.Home.Dir, args...)
+}
+
+func (d *Daemon) resultWith(variable string, args ...string) result {
+	d.t.Helper()
+	cmd := exec.Command(zrctlPath, append([]string{"-addr", d.Addr}, args...)...)
+	cmd.Env = append(os.Environ(), variable)
+	out, errs, exit := run(d.t, cmd)
+	return result{out, errs, exit}
 }
 
 func wantResult(t testing.TB, what string, got, wanted result) {
@@ -35,18 +47,16 @@ func wantResult(t testing.TB, what string, got, wanted result) {
 	}
 }
 
+const nameRule = "a package name is words of a-z and 0-9 joined by hyphens, the first character a letter"
+
 // Every command prints the reply as it came; 0 is for good news and 1 for bad.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	kv, web := h.Install("kv", Behaviour{}), h.Install("web", Behaviour{})
 	d := startDaemon(t, h)
-	hint := "hint: the daemon looks for modules/nobody.json in its home, which is what its -home or $ZR_HOME says, or ~/.zr"
-	if home := defaultHome(); home != "" {
-		hint += " (from here, " + home + ")"
-	}
-	hint += "\n"
-	const nameHint = "hint: a package name is lower-case words of a-z and 0-9 joined by hyphens\n"
+	hint := "hint: the daemon looks for modules/nobody.json in its home, which is what its -home or $ZR_HOME says, or ~/.zr (from here, " + h.Dir + ")\n"
+	const nameHint = "hint: " + nameRule + "\n"
 	missing := errorLine("package 'nobody' not found")
 	both := statusLine(entry("kv", kv, "running"), entry("web", web, "running"))
 	for _, row := range []struct {
@@ -67,8 +77,10 @@ func TestCommands(t *testing.T) {
 		{"-o json status", result{both, "", 0}},
 		{"status -o json", result{both, "", 0}},
 		{"stop kv", result{okLine, "", 0}},
-		{"stop kv nobody web", result{okLine + okLine + okLine, "", 0}},
+		{"stop kv nobody web", result{okLine + okLine + okLine, "hint: nobody was not running; there is no " + h.Dir + "/modules/nobody.json\n", 0}},
 		{"status", result{statusLine(), "", 0}},
+		{"restart kv nobody web", result{portLine(kv) + missing + portLine(web), hint, 1}},
+		{"restart web kv", result{portLine(web) + portLine(kv), "", 0}},
 		{"start KV", result{errorLine("package 'KV' not found"), nameHint, 1}},
 		{"shutdown", result{okLine, "", 0}},
 	} {
@@ -76,16 +88,63 @@ func TestCommands(t *testing.T) {
 	}
 	d.WaitExit(0)
 	wantNoDaemon(t, d.result("ping"), d.Addr)
-	wantNoDaemon(t, d.result("start", "kv", "web"), d.Addr) // no point in asking twice
+	for _, command := range []string{"start", "stop", "restart"} {
+		wantNoDaemon(t, d.result(command, "kv", "web", "nobody"), d.Addr) // it is said once
+	}
 }
 
-// defaultHome is the home of a daemon that the test's user starts, if there is one.
-func defaultHome() string {
-	home := os.Getenv("ZR_HOME")
-	if user, err := os.UserHomeDir(); home == "" && err == nil {
-		home = filepath.Join(user, ".zr")
+// A restart is another process; where none is, it is a start.
+func TestRestartCommand(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{})
+	d := startDaemon(t, h)
+	for starts := 1; starts <= 2; starts++ {
+		wantResult(t, "restart kv", d.result("restart", "kv"), result{portLine(port), "", 0})
+		if pids := h.Pids("kv", "start"); len(pids) != starts {
+			t.Errorf("after restart %d, kv was started as %v", starts, pids)
+		}
 	}
-	return home
+	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
+}
+
+// What a daemon says of a package that it does not find is explained as far as zrctl can see.
+func TestHintsAboutPackages(t *testing.T) {
+	t.Parallel()
+	h, other := newHome(t), newHome(t)
+	for _, name := range []string{"library", "portless", "data", "listed"} {
+		h.Install(name, Behaviour{})
+	}
+	h.Write("store/library/1.0.0/package.toml", "name = \"library\"\nversion = \"1.0.0\"\nbinary = \"fake\"\n")
+	h.Write("store/portless/1.0.0/package.toml", "binary = \"fake\"\n[service]\nstart = \"fake\"\n")
+	h.Write("store/data/1.0.0/package.toml", "[service]\nport = 9200\n")
+	h.Write("modules/Upper.json", "{}")
+	h.Write("modules/kv-.json", "{}")
+	if err := os.Symlink("/nonexistent/kv.json", h.Dir+"/modules/linked.json"); err != nil {
+		t.Fatal(err)
+	}
+	other.Install("kv", Behaviour{})
+	d := startDaemon(t, h)
+	ours, definition := "ZR_HOME="+h.Dir, "/VERSION/package.toml in the daemon's home (from here, "+h.Dir+") needs "
+	for _, row := range []struct{ home, args, hint string }{
+		{ours, "start Upper", "hint: " + nameRule},
+		{ours, "start kv-", "hint: " + nameRule},
+		{ours, "start linked", "hint: " + h.Dir + "/modules/linked.json is a link to /nonexistent/kv.json, which is not there"},
+		{"ZR_HOME=" + other.Dir, "start kv", "hint: " + other.Dir + "/modules/kv.json is there, but the daemon's home is another: it is what its -home or $ZR_HOME says"},
+		{ours, "start library", "hint: store/library" + definition + "a section [service] with port = NUMBER"},
+		{ours, "start portless", "hint: store/portless" + definition + "port = NUMBER below [service]"},
+		{ours, "restart data", "hint: store/data" + definition + `binary = "PROGRAM" above [service]`},
+		{ours, "stop lsited", "hint: lsited was not running; there is no " + h.Dir + "/modules/lsited.json"},
+		{ours, "stop listed", ""},
+		{"ZR_HOME=" + h.Dir + "/nothing", "stop lsited", ""}, // it may be installed in the daemon's home
+		{ours, "-o table status Upper", "Upper is not running; " + nameRule},
+		{ours, "-o table status lsited", "lsited is not running; there is no " + h.Dir + "/modules/lsited.json"},
+		{"ZR_HOME=" + h.Dir + "/nothing", "-o table status lsited", "lsited is not running; if it is installed, start it with: zrctl start lsited"},
+	} {
+		want(t, row.home+" zrctl "+row.args, strings.TrimSuffix(d.resultWith(row.home, strings.Fields(row.args)...).errs, "\n"), row.hint)
+	}
+	d.Start("listed")
+	want(t, "stop of a service of another home", d.resultWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
 }
 
 // The home in a hint is the one that a daemon would take from here.
@@ -139,6 +198,19 @@ func TestAddressOfTheDaemon(t *testing.T) {
 	}
 }
 
+// $ZRCTL_FORMAT is what -o says if it is absent.
+func TestFormatVariable(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, newHome(t))
+	table := "the daemon on " + d.Addr + " answers\n"
+	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=table", "ping"), result{table, "", 0})
+	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=", "ping"), result{okLine, "", 0})
+	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=table", "-o", "json", "ping"), result{okLine, "", 0})
+	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=json", "-o", "table", "ping"), result{table, "", 0})
+	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=xml", "ping"),
+		result{"", `error: -o or $ZRCTL_FORMAT: "xml" is neither json nor table; see zrctl -h` + "\n", 2})
+}
+
 // What makes no sense is told on standard error, exits with 2, and is not sent: there is no daemon, which
 // would be 3.
 func TestUsageErrorsOfTheClient(t *testing.T) {
@@ -147,10 +219,10 @@ func TestUsageErrorsOfTheClient(t *testing.T) {
 	for args, why := range map[string]string{
 		"":                           "no command",
 		"-v":                         "no command",
-		"frobnicate":                 `unknown command "frobnicate": it is one of ping, status, start, stop and shutdown`,
-		"START kv":                   `unknown command "START": it is one of ping, status, start, stop and shutdown`,
+		"frobnicate":                 `unknown command "frobnicate": it is one of ping, status, start, stop, restart, shutdown, completion, help and version`,
+		"START kv":                   `unknown command "START": it is one of ping, status, start, stop, restart, shutdown, completion, help and version`,
 		"start":                      "start needs a name, as in: zrctl start kv",
-		"stop":                       "stop needs a name, as in: zrctl stop kv",
+		"stop":                       "stop needs a name, as in: zrctl stop kv web",
 		"ping kv":                    "ping takes no name",
 		"shutdown now":               "shutdown takes no name",
 		"start kv -x":                "flag provided but not defined: -x",
@@ -160,7 +232,12 @@ func TestUsageErrorsOfTheClient(t *testing.T) {
 		"-timeout -1s ping":          "-timeout -1s is no time at all",
 		"-timeout soon ping":         `invalid value "soon" for flag -timeout: not a time with its unit, as in 30s or 2m`,
 		"-timeout 5 ping":            `invalid value "5" for flag -timeout: not a time with its unit, as in 30s or 2m`,
-		"-o yaml status":             "-o yaml is neither json nor table",
+		"-o yaml status":             `-o or $ZRCTL_FORMAT: "yaml" is neither json nor table`,
+		"restart":                    "restart needs a name, as in: zrctl restart kv",
+		"completion":                 "completion needs a shell, as in: zrctl completion bash",
+		"completion tcsh":            "completion takes one of bash, fish and zsh",
+		"completion bash zsh":        "completion takes one of bash, fish and zsh",
+		"status -watch=1":            `invalid boolean value "1" for -watch: it takes no value`,
 		"ping -v":                    "-v and -watch go with status",
 		"start kv -watch":            "-v and -watch go with status",
 		"-addr 127.0.0.1:99999 ping": `-addr or $ZRD_ADDR: "127.0.0.1:99999" is not HOST:PORT, as in 127.0.0.1:19100`,
@@ -182,7 +259,7 @@ func TestUsageOfTheClient(t *testing.T) {
 	if wanted.exit != 0 || wanted.errs != "" {
 		t.Errorf("zrctl -h: %q", wanted)
 	}
-	for _, words := range []string{"  zrctl ping\n", "  zrctl status", "  zrctl start kv\n", "  zrctl stop kv", "  zrctl shutdown\n",
+	for _, words := range []string{"  zrctl ping\n", "  zrctl status", "  zrctl start kv\n", "  zrctl stop kv", "  zrctl restart kv\n", "  zrctl shutdown\n",
 		"-addr", "$ZRD_ADDR", "127.0.0.1:19100", "-timeout", "30s", "Exit status: 0"} {
 		if !strings.Contains(wanted.out, words) {
 			t.Errorf("zrctl -h does not show %q", words)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"zr/internal/protocol"
@@ -16,7 +18,7 @@ import (
 
 // A call is what the command line asks for.
 type call struct {
-	command       string
+	command       command
 	names         []string
 	addr          string
 	timeout       time.Duration
@@ -24,9 +26,9 @@ type call struct {
 	verbose       bool
 	watch         bool
 	version, help bool
-	unreachable   bool // nobody took a request
 	out, err      *os.File
-	unprinted     error // why something could not be printed
+	unprinted     error  // why something could not be printed
+	trouble       string // what noReply said last
 }
 
 // parse fills in the call; after an error, nothing may be sent.
@@ -36,21 +38,36 @@ func (c *call) parse(args []string) error {
 	case errors.Is(err, flag.ErrHelp):
 		c.help = true
 		return nil
-	case err != nil || c.version:
+	case err != nil || c.version || c.help:
 		return err
 	case len(words) == 0:
 		return errors.New("no command")
 	}
-	c.command, c.names = words[0], words[1:]
-	c.help, c.version = c.command == "help", c.command == "version"
+	i := slices.IndexFunc(commands, func(cmd command) bool { return cmd.name == words[0] })
+	if i < 0 {
+		return fmt.Errorf("unknown command %q: it is one of %s", words[0], oneOf(commandNames()))
+	}
+	c.command, c.names = commands[i], words[1:]
+	c.help, c.version = c.command.name == "help", c.command.name == "version"
 	if c.help || c.version {
 		return nil
 	}
-	c.complete()
-	if err := c.checkFlags(); err != nil {
+	if err := c.checkNames(); err != nil {
 		return err
 	}
-	return c.checkNames()
+	return c.checkFlags()
+}
+
+func commandNames() (names []string) {
+	for _, cmd := range commands {
+		names = append(names, cmd.name)
+	}
+	return names
+}
+
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // split takes flags before, between and after the words.
@@ -68,72 +85,73 @@ func (c *call) split(args []string) (words []string, err error) {
 	}
 }
 
+// flags returns the flags as a table that the usage and the completions are made from, too.
 func (c *call) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("zrctl", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.StringVar(&c.addr, "addr", os.Getenv("ZRD_ADDR"), "")
+	fs.StringVar(&c.addr, "addr", os.Getenv("ZRD_ADDR"),
+		"the daemon listens on `HOST:PORT` (default $ZRD_ADDR, else "+protocol.DefaultAddr+")")
 	c.timeout = 30 * time.Second
-	fs.Func("timeout", "", func(s string) (err error) {
+	fs.Func("timeout", "wait at most `TIME` for each reply, as in 5s or 2m (default 30s)", func(s string) (err error) {
 		if c.timeout, err = time.ParseDuration(s); err != nil {
 			err = errors.New("not a time with its unit, as in 30s or 2m")
 		}
 		return err
 	})
-	fs.StringVar(&c.format, "o", "", "")
-	fs.BoolVar(&c.verbose, "v", false, "")
-	fs.BoolVar(&c.watch, "watch", false, "")
-	fs.BoolVar(&c.version, "version", false, "")
+	fs.StringVar(&c.format, "o", os.Getenv("ZRCTL_FORMAT"),
+		"print as `FORMAT`: json, the reply as it came, or table (default $ZRCTL_FORMAT, else json)")
+	toggle := func(to *bool, name, help string) {
+		fs.BoolFunc(name, help, func(value string) error {
+			if value != "true" {
+				return errors.New("it takes no value")
+			}
+			*to = true
+			return nil
+		})
+	}
+	toggle(&c.verbose, "v", "status: with process ids, restarts and the last error")
+	toggle(&c.watch, "watch", "status: again every second, until Ctrl-C, as a table by default")
+	toggle(&c.version, "version", "print the version and exit")
+	toggle(&c.help, "h", "print this and exit")
 	return fs
 }
 
-func (c *call) complete() {
-	if c.addr == "" {
-		c.addr = protocol.DefaultAddr
-	}
-	if c.format != "" {
-		return
-	}
-	c.format = "json"
-	if c.watch {
-		c.format = "table"
-	}
-}
-
 func (c *call) checkFlags() error {
+	c.addr = cmp.Or(c.addr, protocol.DefaultAddr)
+	if c.format == "" {
+		c.format = "json"
+		if c.watch {
+			c.format = "table"
+		}
+	}
 	_, port, err := net.SplitHostPort(c.addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err != nil {
-		return fmt.Errorf("-addr or $ZRD_ADDR: %q is not HOST:PORT, as in %s", c.addr, protocol.DefaultAddr)
-	}
 	switch {
+	case err != nil:
+		return fmt.Errorf("-addr or $ZRD_ADDR: %q is not HOST:PORT, as in %s", c.addr, protocol.DefaultAddr)
 	case c.format != "json" && c.format != "table":
-		return fmt.Errorf("-o %s is neither json nor table", c.format)
+		return fmt.Errorf("-o or $ZRCTL_FORMAT: %q is neither json nor table", c.format)
 	case c.timeout <= 0:
 		return fmt.Errorf("-timeout %v is no time at all", c.timeout)
-	case (c.watch || c.verbose) && c.command != "status":
+	case (c.watch || c.verbose) && c.command.name != "status":
 		return errors.New("-v and -watch go with status")
 	}
 	return nil
 }
 
-// checkNames tells whether the command is there and takes that many names.
+// checkNames reports what is wrong with the words after the command.
 func (c *call) checkNames() error {
-	switch c.command {
-	case "ping", "shutdown":
-		if len(c.names) > 0 {
-			return fmt.Errorf("%s takes no name", c.command)
-		}
-	case "start", "stop":
-		if len(c.names) == 0 {
-			return fmt.Errorf("%s needs a name, as in: zrctl %s kv", c.command, c.command)
-		}
-	case "status":
-	default:
-		return fmt.Errorf("unknown command %q: it is one of ping, status, start, stop and shutdown", c.command)
-	}
-	if slices.Contains(c.names, "") {
+	name, args := c.command.name, c.command.args
+	switch {
+	case args == "" && len(c.names) > 0:
+		return fmt.Errorf("%s takes no name", name)
+	case (args == "NAME…" || args == "SHELL") && len(c.names) == 0:
+		return fmt.Errorf("%s needs a %s, as in: zrctl %s", name, strings.ToLower(strings.Trim(args, "…")), c.command.example)
+	case args == "SHELL" && (len(c.names) > 1 || !slices.Contains(shells, c.names[0])):
+		return fmt.Errorf("%s takes one of %s", name, oneOf(shells))
+	case slices.Contains(c.names, ""):
 		return errors.New("an empty name")
 	}
 	return nil

@@ -2,155 +2,148 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/signal"
-	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"zr/internal/protocol"
 )
 
-// run carries out the call and returns the exit status.
-func (c *call) run() int {
-	switch c.command {
-	case "ping":
-		_, exit := c.ask(protocol.Request{Request: protocol.Ping})
-		return c.tell(exit, "the daemon on %s answers", c.addr)
-	case "shutdown":
-		_, exit := c.ask(protocol.Request{Request: protocol.Shutdown})
-		return c.tell(exit, "all services and the daemon are stopped")
-	case "start":
-		return c.each(c.start)
-	case "stop":
-		return c.each(c.stop)
-	}
-	if c.watch {
-		return c.watchStatus()
-	}
-	return c.status(context.Background())
+// A command is what zrctl can be asked to do.
+type command struct {
+	name     string
+	args     string // NAME… is one or more, [NAME…] any number
+	summary  string
+	example  string
+	requests []string // sent one after the other, for each name if there are names
+	done     string   // printed as a table for a good reply
 }
 
-// each does the same for every name and returns the worst exit status. Without
-// a daemon there is no point in going on.
-func (c *call) each(do func(name string) int) int {
+// The usage, the parser and the completions come from this table. A new request needs a row here
+// and an entry in zrctl.1.
+var commands = []command{
+	{"ping", "", "is the daemon there?", "ping",
+		[]string{protocol.Ping}, "the daemon on ADDR answers"},
+	{"status", "[NAME…]", "all services, or these", "status -v -o table",
+		[]string{protocol.Status}, ""},
+	{"start", "NAME…", "start, and wait until healthy", "start kv",
+		[]string{protocol.Start}, "NAME is running on port PORT"},
+	{"stop", "NAME…", "stop, and wait until gone", "stop kv web",
+		[]string{protocol.Stop}, "NAME is stopped"},
+	{"restart", "NAME…", "stop, then start", "restart kv",
+		[]string{protocol.Stop, protocol.Start}, "NAME is running on port PORT"},
+	{"shutdown", "", "stop all services and the daemon", "shutdown",
+		[]string{protocol.Shutdown}, "all services and the daemon are stopped"},
+	{"completion", "SHELL", "a script for bash, zsh or fish", "completion bash", nil, ""},
+	{"help", "", "print this", "help", nil, ""},
+	{"version", "", "print the version", "version", nil, ""},
+}
+
+// atOnce is how many names zrctl works on side by side. The daemon has places for 32 clients.
+const atOnce = 16
+
+// run carries out the call and returns the exit status.
+func (c *call) run() int {
+	switch {
+	case c.command.name == "completion":
+		c.printf("%s", completion(c.names[0], c.flags()))
+		return exitOK
+	case c.watch:
+		return c.watchStatus()
+	case c.command.name == "status":
+		return c.status(context.Background())
+	}
+	return c.each()
+}
+
+// An answer is the last reply to the requests of a command, or the reason why there is none.
+type answer struct {
+	reply protocol.Reply
+	line  []byte
+	err   error
+
+	stranger bool // a stop of a service that nobody knows
+}
+
+// each works on all names side by side and prints the replies in the order of the names. It returns
+// the worst exit status. A command without names is carried out once. So is a name that comes twice.
+func (c *call) each() int {
+	names := c.names
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	places := make(chan struct{}, atOnce)
+	answers := make(map[string]func() answer)
+	for _, name := range names {
+		if answers[name] == nil {
+			answers[name] = sync.OnceValue(func() answer {
+				places <- struct{}{}
+				defer func() { <-places }()
+				return c.carryOut(name)
+			})
+			go answers[name]()
+		}
+	}
 	worst := exitOK
-	for _, name := range c.names {
-		worst = max(worst, do(name))
-		if c.unreachable {
-			break
+	for _, name := range names {
+		said := c.notice(name)
+		got := answers[name]()
+		said()
+		worst = max(worst, c.report(name, got))
+		if got.reply.OK && got.stranger {
+			c.say("hint: %s was not running; %s", name, advice(name))
 		}
 	}
 	return worst
 }
 
-// start tells a person what takes so long.
-func (c *call) start(name string) int {
-	if terminal(c.err) {
-		notice := time.AfterFunc(time.Second, func() {
-			fmt.Fprintf(c.err, "waiting for %s to answer its health check…\n", name)
-		})
-		defer notice.Stop()
+// carryOut sends the requests of the command, until one is answered with an error.
+func (c *call) carryOut(name string) (a answer) {
+	stranger := c.stranger(name)
+	for _, request := range c.command.requests {
+		a = c.do(context.Background(), protocol.Request{Request: request, Name: name})
+		if a.err != nil || !a.reply.OK {
+			break
+		}
 	}
-	reply, exit := c.ask(protocol.Request{Request: protocol.Start, Name: name})
-	return c.tell(exit, "%s is running on port %d", name, reply.Port)
+	a.stranger = stranger
+	return a
 }
 
-func (c *call) stop(name string) int {
-	_, exit := c.ask(protocol.Request{Request: protocol.Stop, Name: name})
-	return c.tell(exit, "%s is stopped", name)
-}
-
-// ask sends a request and prints its reply as it came. As a table, only an error is
-// printed, and success is up to tell.
-func (c *call) ask(req protocol.Request) (protocol.Reply, int) {
-	reply, line, err := c.do(context.Background(), req)
-	if err != nil {
-		return reply, c.noReply(err)
-	}
-	if c.format == "json" {
-		c.printf("%s", line)
-	}
-	if reply.OK {
-		return reply, exitOK
-	}
-	c.explain(req.Name, reply.Error)
-	return reply, exitNotOK
-}
-
-// printf prints to standard output. If that fails, main says so in the end.
-func (c *call) printf(format string, args ...any) {
-	if _, err := fmt.Fprintf(c.out, format, args...); err != nil {
-		c.unprinted = err
-	}
-}
-
-func (c *call) do(ctx context.Context, req protocol.Request) (protocol.Reply, []byte, error) {
+func (c *call) do(ctx context.Context, req protocol.Request) (a answer) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return protocol.Do(ctx, c.addr, req)
+	a.reply, a.line, a.err = protocol.Do(ctx, c.addr, req)
+	return a
 }
 
-// watchStatus repeats status every second until Ctrl-C, which ends a request
-// under way as well.
-func (c *call) watchStatus() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	for {
-		if c.format == "table" && terminal(c.out) {
-			c.printf("\x1b[H\x1b[2J") // home, clear
-		}
-		if exit := c.status(ctx); exit == exitNoDaemon || c.unprinted != nil {
-			return exit
-		}
-		select {
-		case <-ctx.Done():
-			return exitOK
-		case <-time.After(time.Second):
-		}
+// notice tells a person what takes longer than a second, until stop is called.
+func (c *call) notice(name string) (stop func() bool) {
+	if name == "" {
+		name = "the daemon on " + c.addr
 	}
+	return time.AfterFunc(time.Second, func() {
+		if terminal(c.err) {
+			c.say("waiting for %s…", name)
+		}
+	}).Stop
 }
 
-// status prints the services, all or those with the given names.
-func (c *call) status(ctx context.Context) int {
-	reply, line, err := c.do(ctx, protocol.Request{Request: protocol.Status, Verbose: c.verbose})
+// report prints an answer and returns its exit status.
+func (c *call) report(name string, a answer) int {
 	switch {
-	case ctx.Err() != nil: // Ctrl-C
+	case a.err != nil:
+		return c.noReply(name, a.err)
+	case c.format == "json":
+		c.printf("%s", a.line)
+	case a.reply.OK:
+		words := strings.NewReplacer("NAME", name, "PORT", strconv.Itoa(a.reply.Port), "ADDR", c.addr)
+		c.printf("%s\n", protocol.Printable(words.Replace(c.command.done)))
+	}
+	if a.reply.OK {
 		return exitOK
-	case err != nil:
-		return c.noReply(err)
 	}
-	exit := exitOK
-	switch {
-	case !reply.OK:
-		exit = exitNotOK
-	case len(c.names) > 0:
-		reply.Services, exit = pick(reply.Services, c.names)
-		line = protocol.EncodeLine(reply)
-	}
-	if c.format == "json" {
-		c.printf("%s", line)
-		return exit
-	}
-	c.show(reply)
-	return exit
-}
-
-// pick returns the named services that are there, and exitNotOK unless all are running.
-func pick(all []protocol.Service, names []string) ([]protocol.Service, int) {
-	picked, exit := []protocol.Service{}, exitOK
-	for _, name := range names {
-		i := indexOf(all, name)
-		if i >= 0 {
-			picked = append(picked, all[i])
-		}
-		if i < 0 || all[i].Status != "running" {
-			exit = exitNotOK
-		}
-	}
-	return picked, exit
-}
-
-func indexOf(services []protocol.Service, name string) int {
-	return slices.IndexFunc(services, func(s protocol.Service) bool { return s.Name == name })
+	c.explain(name, a.reply.Error)
+	return exitNotOK
 }

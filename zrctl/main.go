@@ -1,9 +1,11 @@
-// Command zrctl sends one request to zrd and prints its reply.
+// Command zrctl sends requests to zrd and prints the replies.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"zr/internal/protocol"
 )
@@ -11,57 +13,58 @@ import (
 // Exit statuses.
 const (
 	exitOK       = 0
-	exitNotOK    = 1 // a reply said "ok":false, or a service asked for is not running
+	exitNotOK    = 1 // a reply has "ok":false, or a service that status was asked for is not running
 	exitUsage    = 2 // nothing was sent
-	exitNoDaemon = 3 // nobody took the request, or no reply came in time
+	exitNoDaemon = 3 // there is no daemon, or no reply came in time
 )
-
-const usage = `zrctl talks to zrd, the service supervisor on this machine.
-
-Usage:
-
-  zrctl [flags] COMMAND [NAME…]
-
-Commands:
-
-  ping            is the daemon there?                zrctl ping
-  status [NAME…]  all services, or these              zrctl status -v -o table
-  start NAME…     start, and wait until healthy       zrctl start kv
-  stop NAME…      stop, and wait until gone           zrctl stop kv web
-  shutdown        stop all services and the daemon    zrctl shutdown
-
-Flags, before or after the command:
-
-  -addr HOST:PORT  where the daemon listens (default $ZRD_ADDR, else ` + protocol.DefaultAddr + `)
-  -timeout TIME    how long to wait for each reply (default 30s)
-  -o FORMAT        json, the reply as it came (default), or table
-  -v               status: with process ids, restarts and the last error
-  -watch           status: again every second, until Ctrl-C, as a table unless -o json
-  -version         print the version and exit
-  -h               print this and exit
-
-Exit status: 0 all went well; 1 a reply was an error, or a service that status
-was asked for is not running; 2 usage; 3 no daemon, or no reply in time.
-`
 
 func main() {
 	c := &call{out: os.Stdout, err: os.Stderr}
 	if err := c.parse(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "error: %v; see zrctl -h\n", err)
+		c.say("error: %v; see zrctl -h", err)
 		os.Exit(exitUsage)
 	}
 	exit := exitOK
 	switch {
 	case c.help:
-		c.printf("%s", usage)
+		c.printf("%s", c.usage())
 	case c.version:
 		c.printf("zrctl %s\n", protocol.Version())
 	default:
 		exit = c.run()
 	}
 	if c.unprinted != nil {
-		fmt.Fprintf(os.Stderr, "error: cannot print: %v\n", c.unprinted)
+		c.say("error: cannot print: %v", c.unprinted)
 		exit = max(exit, exitNotOK)
 	}
 	os.Exit(exit)
+}
+
+// printf prints to standard output. If that fails, main reports it at the end.
+func (c *call) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(c.out, format, args...); err != nil {
+		c.unprinted = err
+	}
+}
+
+// say prints a line to standard error, in which the text of others is harmless and bounded.
+func (c *call) say(format string, args ...any) {
+	fmt.Fprintln(c.err, shown(fmt.Sprintf(format, args...), 4096))
+}
+
+func (c *call) usage() string {
+	var text strings.Builder
+	text.WriteString("zrctl talks to zrd, the service supervisor on this machine.\n\nUsage:\n\n" +
+		"  zrctl [flags] COMMAND [NAME…]\n\nCommands:\n\n")
+	for _, cmd := range commands {
+		fmt.Fprintf(&text, "  %-16s  %-34s  zrctl %s\n", cmd.name+" "+cmd.args, cmd.summary, cmd.example)
+	}
+	text.WriteString("\nFlags, before or after the command:\n\n")
+	c.flags().VisitAll(func(f *flag.Flag) {
+		arg, help := flag.UnquoteUsage(f)
+		fmt.Fprintf(&text, "  %-15s  %s\n", "-"+f.Name+" "+arg, help)
+	})
+	text.WriteString("\nExit status: 0 all went well; 1 a reply was an error, or a service that status\n" +
+		"was asked for is not running; 2 usage; 3 no daemon, or no reply in time.\n")
+	return text.String()
 }

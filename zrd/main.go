@@ -87,6 +87,10 @@ func run(opts options) error {
 	if err != nil {
 		return err
 	}
+	if opts.allow != "any" && sockets.IsForeign(listener) {
+		return errors.New("the socket that the manager handed over belongs to another network namespace, where zrd cannot see who connects:" +
+			" run zrd in the same one (a unit without PrivateNetwork=), without the socket, or with -allow any")
+	}
 	logger := daemon.NewLogger(os.Stderr)
 	defer logger.Close()
 	logger.Printf("listening on %s", listener.Addr())
@@ -102,7 +106,7 @@ func run(opts options) error {
 	} else {
 		close(demo)
 	}
-	report := newReporter(services, logger, listener.Addr().String())
+	report := newReporter(services, server, logger)
 	go report.run(startEager(home, services, logger), server.Ending())
 	err = server.Serve(listener)
 	report.end()
@@ -131,10 +135,22 @@ func endSignals() <-chan os.Signal {
 
 // obey ends the daemon at the first signal, and at once at the second.
 func obey(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
-	<-ends
-	go server.Shutdown()
+	sig := <-ends
+	go server.Shutdown(signalName(sig))
 	<-ends
 	services.Kill()
+}
+
+func signalName(sig os.Signal) string {
+	switch sig {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	}
+	return sig.String()
 }
 
 // listen takes the socket of the service manager, if it handed one over.
@@ -149,7 +165,7 @@ func listen(addr string) (*net.TCPListener, error) {
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("failed to bind daemon on %s — is another daemon running?: %w", addr, err)
+		return nil, fmt.Errorf("failed to bind daemon on %s — is another daemon running?: %w\nhint: zrd -addr 127.0.0.1:PORT listens elsewhere", addr, err)
 	}
 	return l.(*net.TCPListener), nil
 }
@@ -162,7 +178,8 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&o.home, "home", "", "`DIR` of the installed packages (default $ZR_HOME, else ~/.zr)")
 	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "`HOST:PORT` to listen on, a loopback address; port 0 picks a free one")
 	fs.StringVar(&o.allow, "allow", "self", "who may speak to the daemon: self, any, or `USERS` (names and ids, with commas between)")
-	fs.DurationVar(&o.interval, "health-interval", supervisor.DefaultInterval, "`TIME` between two checks of a running service")
+	o.interval = supervisor.DefaultInterval
+	fs.Func("health-interval", "`TIME` between two checks of a running service, as in 30s or 2m (default 10s)", o.setInterval)
 	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and say what to try")
 	fs.Func("service-stdout", "`WHERE` the standard output of services goes: null, or inherit, which is to the daemon's own (default null)", o.setStdout)
 	fs.StringVar(&o.logs, "service-log", "", "append the standard output and error of each service to `DIR`/NAME.log")
@@ -180,6 +197,13 @@ func parse(args []string) (options, error) {
 		fmt.Fprintf(os.Stderr, "error: %v; see zrd -h\n", err)
 	}
 	return o, err
+}
+
+func (o *options) setInterval(text string) (err error) {
+	if o.interval, err = time.ParseDuration(text); err != nil {
+		return errors.New("not a time with its unit, as in 30s or 2m")
+	}
+	return nil
 }
 
 func (o *options) setStdout(where string) error {
@@ -222,8 +246,13 @@ func (o *options) check(rest []string) error {
 		}
 		return nil
 	}
-	o.home, err = findHome(o.home)
-	return err
+	if o.home, err = findHome(o.home); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.home, 0o755); err != nil {
+		return fmt.Errorf("the home is not there and cannot be made: %w", err)
+	}
+	return nil
 }
 
 // writableDir returns the absolute path of a folder in which files can be made.

@@ -13,7 +13,7 @@ const (
 	memoryLimit = 40 << 20
 	// threads is how many system calls that wait can be under way at once before Go's runtime needs
 	// another thread: a spawn, a write to the log, reads of a few packages.
-	threads = 8
+	threads = 6
 )
 
 // tuneRuntime fits Go's runtime, which takes every processor and twice its heap, to a small daemon.

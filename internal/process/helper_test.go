@@ -48,6 +48,23 @@ var roles = map[string]func(args []string) int{
 		}
 		return 3
 	},
+	// wrapper is a shell without exec: it ends at once, its child takes SIGTERM and goes on.
+	"wrapper": func(args []string) int {
+		child := exec.Command(os.Args[0], rolePrefix+"flush", args[0])
+		if err := child.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		select {}
+	},
+	"flush": func(args []string) int {
+		terms := make(chan os.Signal, 1)
+		signal.Notify(terms, syscall.SIGTERM)
+		note(args[0], fmt.Sprint(os.Getpid()))
+		<-terms
+		note(args[0], "asked")
+		select {}
+	},
 	// mover leaves its group for the one of its parent.
 	"mover": func(args []string) int {
 		group, err := syscall.Getpgid(os.Getppid())

@@ -63,7 +63,7 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 func environment() []string {
 	return slices.DeleteFunc(append([]string{}, os.Environ()...), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "PWD" || slices.Contains(managerVars, name)
+		return slices.Contains(managerVars, name)
 	})
 }
 
@@ -189,8 +189,7 @@ func (p *Process) Wait() (how string) {
 		state = reaped
 	}
 	p.poll(func() bool { return !groupLives(p.Pid()) })
-	p.cgroup.kill()
-	p.poll(func() bool { return !p.cgroup.populated() })
+	p.poll(p.cgroup.ended)
 	p.cgroup.remove()
 	return state.String()
 }

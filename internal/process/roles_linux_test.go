@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"strings"
@@ -29,6 +30,15 @@ func init() {
 	roles["careless"] = careless
 	roles["daemon"] = daemon
 	roles["hundred"] = hundred
+	roles["daemonizer"] = func(args []string) int {
+		child := exec.Command(os.Args[0], rolePrefix+"ignore-term", args[0])
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := child.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		select {}
+	}
 	roles["starved"] = starved
 }
 

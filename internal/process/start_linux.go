@@ -62,7 +62,7 @@ func execute(pipe io.Writer, parent, dir, log string, argv []string) error {
 		}
 	}
 	io.WriteString(pipe, stageReady)
-	return explain(argv[0], syscall.Exec(argv[0], argv, append(os.Environ(), "PWD="+dir)))
+	return explain(argv[0], syscall.Exec(argv[0], argv, os.Environ()))
 }
 
 // self is the daemon's own program, even after an upgrade has replaced its file.

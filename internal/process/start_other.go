@@ -21,7 +21,7 @@ func (s *Starter) fork(c Command) (*Process, error) {
 		files[1], files[2] = log, log
 	}
 	leader, err := os.StartProcess(c.Path, append([]string{c.Path}, c.Args...),
-		&os.ProcAttr{Dir: c.Dir, Env: append(s.env, "PWD="+c.Dir), Files: files, Sys: attributes()})
+		&os.ProcAttr{Dir: c.Dir, Env: s.env, Files: files, Sys: attributes()})
 	if err != nil {
 		return nil, explain(c.Path, err)
 	}
@@ -46,5 +46,5 @@ func (*Starter) Close()                   {}
 func (p *Process) Count() int             { return 0 }
 func (p *Process) Members() []int         { return []int{p.Pid()} }
 func (*cgroup) kill()                     {}
-func (*cgroup) populated() bool           { return false }
+func (*cgroup) ended() bool               { return true }
 func (*cgroup) remove()                   {}

@@ -47,7 +47,7 @@ func openDiag() *diag {
 	return d
 }
 
-// find is Table.find.
+// find returns the socket with these two ends; fs.ErrNotExist if there is none.
 func (d *diag) find(local, remote netip.AddrPort) (socket, error) {
 	local, remote = unmap(local), unmap(remote)
 	d.mu.Lock()

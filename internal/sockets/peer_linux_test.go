@@ -101,6 +101,101 @@ func behindListener(t *testing.T) net.Conn {
 	return nil
 }
 
+// A client resets its connection, and another client connects from the same port before the user of
+// the first is looked up. The second is not taken for the first.
+func TestPeerUIDOfReusedPort(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		tables(t, func(t *testing.T, table *Table) {
+			l := listen(t, "tcp", addr)
+			first, server := connect(t, l)
+			first.SetLinger(0)
+			first.Close()
+			dialer := net.Dialer{LocalAddr: first.LocalAddr()}
+			second, err := dialer.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Skip("the port went to somebody else: ", err)
+			}
+			defer second.Close()
+			next, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer next.Close()
+			if uid, err := table.PeerUID(server); err != ErrClosed {
+				t.Errorf("%s: the first client: got %d, %v", addr, uid, err)
+			}
+			if uid, err := table.PeerUID(next); err != nil || int(uid) != os.Geteuid() {
+				t.Errorf("%s: the second client: got %d, %v", addr, uid, err)
+			}
+		})
+	}
+}
+
+// A socket that is still connecting is nobody's client yet.
+func TestConnectingSocketIsNoPeer(t *testing.T) {
+	t.Parallel()
+	tables(t, func(t *testing.T, table *Table) {
+		client, server := connecting(t)
+		if s, err := table.findPeer(client, server); err == nil && s.isConnected() {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+// connecting returns the addresses of a socket in SYN_SENT. The queue of its listener is full.
+func connecting(t *testing.T) (client, server netip.AddrPort) {
+	t.Helper()
+	l := listen(t, "tcp4", "127.0.0.1:0")
+	control(l, func(fd int) { syscall.Listen(fd, 0) })
+	to := l.Addr().(*net.TCPAddr).AddrPort()
+	for range 10 {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { syscall.Close(fd) })
+		syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
+		if info, _ := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO); firstByte(info) == synSent {
+			name, err := syscall.Getsockname(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from := name.(*syscall.SockaddrInet4)
+			return netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port)), to
+		}
+	}
+	t.Skip("the queue of a listener is never full here")
+	return client, server
+}
+
+// Outside the first user namespace, one number may stand for many users.
+func TestOverflowUID(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		uidMap, overflow string
+		uid              uint32
+		ambiguous        bool
+	}{
+		{"         0          0 4294967295\n", "65534\n", 65534, false},
+		{"         0       1000          1\n", "65534\n", 65534, true},
+		{"         0          0      65536\n", "65533\n", 65533, true},
+		{"0 0 1000\n1000 1000 4294966295\n", "65534\n", 65534, true},
+		{"", "", 65534, true},
+	} {
+		if uid, ambiguous := parseOverflow(c.uidMap, c.overflow); uid != c.uid || ambiguous != c.ambiguous {
+			t.Errorf("%q: got %d, %v", c.uidMap, uid, ambiguous)
+		}
+	}
+}
+
+func TestIsForeign(t *testing.T) {
+	t.Parallel()
+	if IsForeign(listen(t, "tcp", "127.0.0.1:0")) {
+		t.Error("the listener is in the namespace of this process")
+	}
+}
+
 func TestPeerUIDOfOtherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -44,14 +44,6 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// find returns the socket with these two ends; fs.ErrNotExist if there is none.
-func (t *Table) find(local, remote netip.AddrPort) (socket, error) {
-	if t.diag != nil {
-		return t.diag.find(local, remote)
-	}
-	return findInProc(func(s socket) bool { return s.local == local && s.remote == remote })
-}
-
 // Listener returns the inode of the socket that a connection to 127.0.0.1:port would reach:
 // fs.ErrNotExist if there is none, another error if it cannot be known.
 func (t *Table) Listener(port int) (inode uint32, err error) {
@@ -132,11 +124,12 @@ func (t *Table) Held(inode uint32, pids ...int) (held, sure bool) {
 	sure = true
 	for _, pid := range pids {
 		held, known := holds(fmt.Sprintf("/proc/%d/fd", pid), inode)
-		// The main thread may have ended, which empties its folder, while others go on.
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
-		for len(threads) > 1 && !known {
-			held, known = holds(threads[0], inode)
-			threads = threads[1:]
+		if !known { // the main thread may have ended, which empties its folder, while others go on
+			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
+			for len(threads) > 0 && !known {
+				held, known = holds(threads[0], inode)
+				threads = threads[1:]
+			}
 		}
 		if held {
 			return true, true

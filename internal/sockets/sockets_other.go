@@ -21,6 +21,9 @@ func Open() *Table { return &Table{} }
 // PeerUID returns ErrUnknown.
 func (*Table) PeerUID(net.Conn) (uint32, error) { return 0, ErrUnknown }
 
+// IsForeign returns false: unknown.
+func IsForeign(*net.TCPListener) bool { return false }
+
 // Listener returns ErrUnknown.
 func (*Table) Listener(int) (uint32, error) { return 0, ErrUnknown }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"zr/internal/health"
@@ -78,6 +79,9 @@ func (i *instance) Probe(ctx context.Context) error {
 	return err
 }
 
+// looking is held by the one that looks into /proc: side by side, many would take a thread each.
+var looking sync.Mutex
+
 // checkListener returns an error unless the listener on the port is the service's. A listener whose
 // owner cannot be known is taken for the service's, if no other process is seen to have it.
 func (i *instance) checkListener() error {
@@ -89,6 +93,8 @@ func (i *instance) checkListener() error {
 	case err != nil || inode == i.inode.Load():
 		return nil
 	}
+	looking.Lock()
+	defer looking.Unlock()
 	held, _ := i.table.Held(inode, i.Pid())
 	if sure := true; !held {
 		if held, sure = i.table.Held(inode, i.Members()...); !sure {

@@ -1,0 +1,100 @@
+//go:build unix
+
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What bash offers after the words of a command line, the last of which is not complete.
+func TestCompletionForBash(t *testing.T) {
+	t.Parallel()
+	need(t, "bash", "grep", "sed", "cut")
+	h := newHome(t)
+	for _, name := range []string{"kv", "kv-2", "web"} {
+		h.Install(name, Behaviour{})
+	}
+	h.Write("modules/$(touch evil).json", "{}")
+	h.Write("modules/kv-3.json.orig", "{}")
+	d := startDaemon(t, h)
+	d.Start("kv")
+	d.Start("web")
+	bash := func(addr, line string) string {
+		t.Helper()
+		cmd := exec.Command("bash", "--norc", "-uc", `source <(zrctl completion bash)
+			eval "COMP_WORDS=($1)" COMP_CWORD=$(($2 - 1))
+			_zrctl zrctl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+			echo "${COMPREPLY[*]-}"`, "bash", strings.ReplaceAll(line, "_", "''"), string('0'+rune(len(strings.Fields(line)))))
+		cmd.Dir = h.Dir
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "ZR_HOME="+h.Dir, "ZRD_ADDR="+addr, "ZRCTL_FORMAT=table")
+		out, errs, _ := run(t, cmd)
+		words := strings.Fields(out)
+		slices.Sort(words)
+		return strings.Join(words, " ") + errs
+	}
+	for _, row := range []struct{ line, offers string }{
+		{"zrctl st", "start status stop"},
+		{"zrctl -o table re", "restart"},
+		{"zrctl -addr st", ""},
+		{"zrctl -w", "-watch"},
+		{"zrctl status -w", "-watch"},
+		{"zrctl status -o _", "json table"},
+		{"zrctl start _", "kv kv-2 web"},
+		{"zrctl start web kv", "kv kv-2"},
+		{"zrctl stop _", "kv web"},
+		{"zrctl restart _", "kv web"},
+		{"zrctl status w", "web"},
+		{"zrctl status start", ""}, // a name, and no second command
+		{"zrctl shutdown _", ""},
+		{"zrctl completion z", "zsh"},
+	} {
+		want(t, row.line, bash(d.Addr, row.line), row.offers)
+	}
+	evil := serve(t, statusOf("$(touch evil)", "`touch evil`", "kv"))
+	want(t, "names of a hostile daemon", bash(evil, "zrctl stop _"), "kv")
+	want(t, "names without a daemon", bash("127.0.0.1:1", "zrctl stop _"), "")
+	if _, err := os.Stat(h.Dir + "/evil"); err == nil {
+		t.Error("a name was carried out as a command")
+	}
+}
+
+// The other two shells, where they are installed: fish completes, and zsh can read its script.
+func TestCompletionForFish(t *testing.T) {
+	t.Parallel()
+	need(t, "fish")
+	h := newHome(t)
+	h.Install("kv", Behaviour{})
+	h.Install("web", Behaviour{})
+	d := startDaemon(t, h)
+	d.Start("kv")
+	for _, row := range []struct{ line, offers string }{
+		{"zrctl st", "start status stop"},
+		{"zrctl -w", "-watch"},
+		{"zrctl status -o ", "json table"},
+		{"zrctl start ", "kv web"},
+		{"zrctl stop ", "kv"},
+		{"zrctl completion z", "zsh"},
+	} {
+		cmd := exec.Command("fish", "--no-config", "-c", `zrctl completion fish | source; complete -C $argv[1] | string replace -r '\t.*' ''`, row.line)
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "HOME="+t.TempDir(), "ZR_HOME="+h.Dir, "ZRD_ADDR="+d.Addr)
+		out, errs, _ := run(t, cmd)
+		want(t, row.line, strings.Join(strings.Fields(out), " ")+errs, row.offers)
+	}
+}
+
+func TestCompletionForZsh(t *testing.T) {
+	t.Parallel()
+	need(t, "zsh")
+	script := filepath.Join(t.TempDir(), "_zrctl")
+	if err := os.WriteFile(script, []byte(ctlResult(t, "completion", "zsh").out), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, exit := run(t, exec.Command("zsh", "-fn", script)); exit != 0 || errs != "" {
+		t.Errorf("zsh -n: exit status %d, %s", exit, errs)
+	}
+}

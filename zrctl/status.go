@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"slices"
+	"time"
+
+	"zr/internal/protocol"
+)
+
+// watchStatus repeats status every second until Ctrl-C, which also ends a request that waits. Once
+// there was a reply, it goes on when the daemon does not answer.
+func (c *call) watchStatus() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	for answered := false; ; answered = true {
+		exit := c.status(ctx)
+		if c.unprinted != nil || exit == exitNoDaemon && !answered {
+			return exit
+		}
+		select {
+		case <-ctx.Done():
+			return exitOK
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// status prints the services, all or those with the given names.
+func (c *call) status(ctx context.Context) int {
+	stop := c.notice("")
+	a := c.do(ctx, protocol.Request{Request: protocol.Status, Verbose: c.verbose})
+	stop()
+	switch {
+	case ctx.Err() != nil: // Ctrl-C
+		return exitOK
+	case a.err != nil:
+		return c.noReply("", a.err)
+	}
+	c.trouble = ""
+	exit := exitOK
+	switch {
+	case !a.reply.OK:
+		exit = exitNotOK
+	case len(c.names) > 0:
+		a.reply.Services, exit = pick(a.reply.Services, c.names)
+		a.line = protocol.EncodeLine(a.reply)
+	}
+	if c.format == "json" {
+		c.printf("%s", a.line)
+		return exit
+	}
+	c.show(a.reply)
+	return exit
+}
+
+// pick returns the named services that are there, and exitNotOK unless all are running.
+func pick(all []protocol.Service, names []string) ([]protocol.Service, int) {
+	picked, exit := []protocol.Service{}, exitOK
+	for _, name := range names {
+		i := indexOf(all, name)
+		if i >= 0 {
+			picked = append(picked, all[i])
+		}
+		if i < 0 || all[i].Status != "running" {
+			exit = exitNotOK
+		}
+	}
+	return picked, exit
+}
+
+func indexOf(services []protocol.Service, name string) int {
+	return slices.IndexFunc(services, func(s protocol.Service) bool { return s.Name == name })
+}
+
+// show prints a status reply as a table, and says what is not in it.
+func (c *call) show(reply protocol.Reply) {
+	if c.watch && fancy(c.out) {
+		c.printf("\x1b[H\x1b[2J") // home, clear
+	}
+	if !reply.OK {
+		c.explain("", reply.Error)
+		return
+	}
+	if len(c.names) == 0 || len(reply.Services) > 0 {
+		c.printf("%s", makeTable(reply.Services, c.verbose, width(c.out), fancy(c.out) && os.Getenv("NO_COLOR") == ""))
+	}
+	for _, name := range c.names {
+		if indexOf(reply.Services, name) < 0 {
+			c.say("%s is not running; %s", name, advice(name))
+		}
+	}
+}

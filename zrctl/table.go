@@ -1,0 +1,148 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"zr/internal/protocol"
+)
+
+const (
+	maxCell   = 100 // columns of a cell; a package name is not longer
+	minRoom   = 40  // columns of a terminal that the last error needs
+	statusAt  = 2   // the column with the status
+	columnGap = 2
+)
+
+// makeTable returns a table of services. Where the width of the terminal is not 0, the last error is cut so
+// that a row takes one line of it, or two if little room is left in one.
+func makeTable(services []protocol.Service, verbose bool, width int, color bool) string {
+	if len(services) == 0 {
+		return "no services\n"
+	}
+	rows := [][]string{{"NAME", "PORT", "STATUS"}}
+	if verbose {
+		rows[0] = append(rows[0], "PID", "PROCESSES", "UPTIME", "RESTARTS", "FAILURES", "VERSION", "NEXT RETRY", "LAST ERROR")
+	}
+	for _, s := range services {
+		row := []string{s.Name, strconv.Itoa(s.Port), s.Status}
+		if verbose {
+			d := cmp.Or(s.Details, &protocol.Details{})
+			row = append(row, count(d.PID), count(d.Processes), span(d.Uptime), strconv.Itoa(d.Restarts),
+				strconv.Itoa(d.Failures), d.Version, span(d.NextRetry), d.LastError)
+		}
+		rows = append(rows, row)
+	}
+	return layout(rows, width, color)
+}
+
+// layout aligns the cells of all rows. The last column may be as wide as the terminal allows.
+func layout(rows [][]string, width int, color bool) string {
+	last := len(rows[0]) - 1
+	widths := make([]int, last)
+	room := width
+	for i := range widths {
+		for _, row := range rows {
+			row[i] = shown(row[i], maxCell)
+			widths[i] = max(widths[i], columns(row[i])+columnGap)
+		}
+		room -= widths[i]
+	}
+	for width > 0 && room < minRoom {
+		room += width
+	}
+	if width == 0 {
+		room = math.MaxInt
+	}
+	var text strings.Builder
+	for n, row := range rows {
+		row[last] = shown(row[last], room)
+		var line strings.Builder
+		for i, cell := range row {
+			if i > 0 {
+				line.WriteString(strings.Repeat(" ", widths[i-1]-columns(row[i-1])))
+			}
+			if color && n > 0 && i == statusAt {
+				cell = paint(cell)
+			}
+			line.WriteString(cell)
+		}
+		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return text.String()
+}
+
+func paint(status string) string {
+	color, ok := map[string]int{"starting": 33, "running": 32, "failed": 31}[status]
+	if !ok {
+		return status
+	}
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, status)
+}
+
+func count(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.Itoa(n)
+}
+
+// span returns a number of seconds as people say it, as in 42s, 5m10s or 3d4h.
+func span(seconds *int) string {
+	switch {
+	case seconds == nil:
+		return "-"
+	case *seconds < 60:
+		return fmt.Sprintf("%ds", *seconds)
+	case *seconds < 60*60:
+		return fmt.Sprintf("%dm%ds", *seconds/60, *seconds%60)
+	case *seconds < 24*60*60:
+		return fmt.Sprintf("%dh%dm", *seconds/60/60, *seconds/60%60)
+	default:
+		return fmt.Sprintf("%dd%dh", *seconds/60/60/24, *seconds/60/60%24)
+	}
+}
+
+// shown returns text from the daemon as it may be printed, cut to so many columns of a terminal.
+func shown(text string, room int) string {
+	text = protocol.Printable(text)
+	if len(text) <= room || columns(text) <= room {
+		return text
+	}
+	used := 1 // the ellipsis
+	for i, r := range text {
+		if used += runeColumns(r); used > room {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
+// columns returns how many columns of a terminal a printable text takes.
+func columns(text string) (n int) {
+	for _, r := range text {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+// wide are the blocks of characters that take two columns, from Unicode's EastAsianWidth.txt.
+var wide = [][2]rune{{0x1100, 0x115f}, {0x2e80, 0x303e}, {0x3041, 0xa4cf}, {0xa960, 0xa97f}, {0xac00, 0xd7a3},
+	{0xf900, 0xfaff}, {0xfe30, 0xfe6f}, {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff},
+	{0x1f900, 0x1faff}, {0x20000, 0x3fffd}}
+
+func runeColumns(r rune) int {
+	if unicode.In(r, unicode.Mn, unicode.Me) {
+		return 0
+	}
+	for _, block := range wide {
+		if block[0] <= r && r <= block[1] {
+			return 2
+		}
+	}
+	return 1
+}
