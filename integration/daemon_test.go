@@ -31,7 +31,11 @@ type Daemon struct {
 // with SIGTERM if that has not happened, and must exit with 0 then.
 func startDaemon(t testing.TB, h *Home, args ...string) *Daemon {
 	t.Helper()
-	return startCommand(t, h, exec.Command(zrdPath, append([]string{"-home", h.Dir, "-addr", "127.0.0.1:0"}, args...)...))
+	return startCommand(t, h, daemonCommand(h, args...))
+}
+
+func daemonCommand(h *Home, args ...string) *exec.Cmd {
+	return exec.Command(zrdPath, append([]string{"-home", h.Dir, "-addr", "127.0.0.1:0"}, args...)...)
 }
 
 // startCommand is startDaemon for a command line of the test's own.
@@ -67,6 +71,7 @@ func launch(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	t.Cleanup(func() {
 		defer r.Close()
 		if !d.exited() {
+			d.Signal(syscall.SIGCONT)
 			d.Signal(syscall.SIGTERM)
 			d.WaitExit(0)
 		}
@@ -164,12 +169,19 @@ func (d *Daemon) WaitLog(text string) {
 	eventually(d.t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(d.Log.String(), text) })
 }
 
+// waitBack waits until a service is running again after its first failure.
+func (d *Daemon) waitBack(name string) {
+	d.t.Helper()
+	d.WaitLog("daemon: service '" + name + "' restarted successfully\n")
+}
+
 // Ctl runs zrctl against the daemon.
 func (d *Daemon) Ctl(args ...string) (stdout, stderr string, status int) {
 	d.t.Helper()
 	return ctl(d.t, append([]string{"-addr", d.Addr}, args...)...)
 }
 
+// ctl may run in any goroutine.
 func ctl(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -177,7 +189,8 @@ func ctl(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+		t.Error(err)
+		return "", "", -1
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }

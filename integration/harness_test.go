@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -25,29 +26,95 @@ import (
 // The programs under test, built once by TestMain.
 var zrdPath, zrctlPath, fakePath string
 
+// runMark is the environment variable that all processes of this run inherit. Its value is the run's
+// own folder, so that no other run has the same.
+var runMark string
+
 func TestMain(m *testing.M) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup, or the daemons would ignore it as well
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "zr-integration-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		os.Chmod(dir, 0o755) // for tests with a second user
-		overlap()
-		args := []string{"build", "-o", dir}
-		if raceEnabled {
-			args = append(args, "-race")
-		}
-		build := exec.Command("go", append(args, "zr/zrd", "zr/zrctl", "zr/integration/fake")...)
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "cannot build the programs under test: %v\n%s", err, out)
-			return 1
-		}
-		zrdPath, zrctlPath, fakePath = filepath.Join(dir, "zrd"), filepath.Join(dir, "zrctl"), filepath.Join(dir, "fake")
-		return m.Run()
-	}())
+	syscall.Umask(0o022)                                   // a second user runs the programs
+	os.Setenv("LC_ALL", "C")                               // a shell warns of a locale that is not installed
+	overlap()
+	status, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// runTests runs the tests with the programs and all temporary files in one folder. The guard removes the
+// folder in the end, and kills what is left of the run, even if the test binary has crashed.
+func runTests(m *testing.M) (status int, err error) {
+	dir, err := runFolder()
+	if err != nil {
+		return 1, err
+	}
+	programs := os.Getenv("ZR_TEST_PROGRAMS")
+	if programs == "" {
+		programs = dir
+		err = buildPrograms(dir)
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return 1, err
+	}
+	zrdPath, zrctlPath, fakePath = filepath.Join(programs, "zrd"), filepath.Join(programs, "zrctl"), filepath.Join(programs, "fake")
+	runMark = "ZR_TEST_RUN=" + dir
+	endGuard, err := startGuard(dir)
+	if err != nil {
+		os.RemoveAll(dir)
+		return 1, err
+	}
+	os.Setenv("ZR_TEST_RUN", dir)
+	os.Setenv("TMPDIR", dir)
+	status = m.Run()
+	return status, endGuard()
+}
+
+// runFolder makes the folder of the run. Its path is the one that the system shows, without symbolic links.
+func runFolder() (string, error) {
+	dir, err := os.MkdirTemp("", "zr-integration-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	return dir, err
+}
+
+func buildPrograms(dir string) error {
+	args := []string{"build", "-buildvcs=false", "-o", dir}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "zr/zrd", "zr/zrctl", "zr/integration/fake")...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot build the programs under test: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// startGuard starts the process that cleans up after this run; see fake/guard.go. It is out of reach of a
+// Ctrl-C at the terminal. The function that it returns fails if something is left of the tests.
+func startGuard(dir string) (end func() error, err error) {
+	guard := exec.Command(fakePath, "guard", dir)
+	guard.Env = without(os.Environ(), "ZR_TEST_RUN")
+	guard.Stderr = os.Stderr
+	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	in, err := guard.StdinPipe()
+	if err == nil {
+		err = guard.Start()
+	}
+	return func() error {
+		io.WriteString(in, "ended")
+		in.Close()
+		return guard.Wait()
+	}, err
 }
 
 // overlap lets more tests run at once than there are cores: they mostly wait.
@@ -57,7 +124,22 @@ func overlap() {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0)))
+		flag.Set("test.parallel", strconv.Itoa(min(8*runtime.GOMAXPROCS(0), max(1, int(maxFiles()/128)))))
+	}
+}
+
+// maxFiles is how many descriptors this process may have.
+func maxFiles() uint64 {
+	var limit syscall.Rlimit
+	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	return uint64(limit.Cur)
+}
+
+// needFiles skips a test that opens so many descriptors at once, where that would leave other tests too few.
+func needFiles(t *testing.T, n uint64) {
+	t.Helper()
+	if have := maxFiles(); have < 2*n {
+		t.Skipf("this test needs %d descriptors, and the test binary may have %d in all", n, have)
 	}
 }
 

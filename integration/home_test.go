@@ -3,11 +3,11 @@
 package integration
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,8 +38,17 @@ type Behaviour struct {
 	Background       bool   `json:",omitempty"`
 	CloseStderr      bool   `json:",omitempty"`
 	LeaveGroup       bool   `json:",omitempty"`
+	AnswerAfter      int    `json:",omitempty"`
+	Pieces           bool   `json:",omitempty"`
+	Escapes          bool   `json:",omitempty"`
+	ChildFlushes     int    `json:",omitempty"`
+	Bomb             bool   `json:",omitempty"`
+	Undumpable       bool   `json:",omitempty"`
+	MainExits        bool   `json:",omitempty"`
 	Say              string `json:",omitempty"`
 }
+
+func number(n int) *int { return &n }
 
 // A Home is a temporary home of fake packages.
 type Home struct {
@@ -51,8 +60,14 @@ type Home struct {
 // from it may be left; what is left is killed and fails the test.
 func newHome(t testing.TB) *Home {
 	t.Helper()
+	return homeAt(t, t.TempDir())
+}
+
+// homeAt is newHome in a folder of the test's own.
+func homeAt(t testing.TB, dir string) *Home {
+	t.Helper()
 	noteSources()
-	h := &Home{t, t.TempDir()}
+	h := &Home{t, dir}
 	t.Cleanup(h.checkNothingLeft)
 	return h
 }
@@ -70,9 +85,13 @@ func (h *Home) Install(name string, b Behaviour, extra ...string) int {
 // for eager packages sees all of the package or nothing.
 func (h *Home) InstallAt(name string, port int, b Behaviour, extra ...string) {
 	h.t.Helper()
+	keys := strings.Join(extra, "\n")
+	if b == (Behaviour{}) && !strings.Contains(keys, "start-timeout") {
+		keys += "\nstart-timeout = \"1m\"" // it gets healthy, however busy the machine is
+	}
 	h.Write(fmt.Sprintf("store/%s/1.0.0/package.toml", name), fmt.Sprintf(
 		"name = %q\nversion = \"1.0.0\"\nbinary = \"fake\"\n[service]\nstart = \"fake --listen=:{port}\"\nport = %d\n%s\n",
-		name, port, strings.Join(extra, "\n")))
+		name, port, keys))
 	h.Behave(name, b)
 	if err := os.Symlink(fakePath, filepath.Join(h.folder(name), "fake")); err != nil && !errors.Is(err, os.ErrExist) {
 		h.t.Fatal(err)
@@ -174,7 +193,7 @@ func (h *Home) checkNothingLeft() {
 		for _, event := range h.Events(name) {
 			number, what, _ := strings.Cut(event, " ")
 			pid, _ := strconv.Atoi(number)
-			if alive(pid) && isFake(pid) {
+			if alive(pid) && h.owns(pid) {
 				h.t.Errorf("process %d of %s (%s) is left at the end of the test", pid, name, what)
 				syscall.Kill(pid, syscall.SIGKILL)
 			}
@@ -182,12 +201,20 @@ func (h *Home) checkNothingLeft() {
 	}
 }
 
-// isFake guards against numbers that were given to another process since.
-func isFake(pid int) bool {
-	if cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
-		return bytes.Contains(cmdline, []byte("/fake"))
+// owns reports whether a process runs a program of this home. The number of one that has ended may
+// belong to any other by now.
+func (h *Home) owns(pid int) bool {
+	return strings.HasPrefix(commandLine(pid), h.Dir+"/")
+}
+
+// commandLine returns the arguments of a process. What separates them depends on the system.
+func commandLine(pid int) string {
+	if _, err := os.Stat("/proc/self/cmdline"); err == nil {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return string(line)
 	}
-	return true
+	line, _ := exec.Command("ps", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
+	return string(line)
 }
 
 // alive tells whether a process is there and no zombie.

@@ -8,15 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
 
 const (
 	memoryLimit = 64 << 20
-	restLimit   = time.Second // until all is back to its resting size, on a machine that has a processor for the daemon
-	pingLimit   = 50 * time.Millisecond
 	floodTime   = 2 * time.Second
 )
 
@@ -106,6 +103,7 @@ var attacks = []attack{
 		c.all(c.size, `{"request":"`+strings.Repeat("x", 3<<10)+"\"}\n")
 		c.all(c.size/10, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n")
 	}},
+	{"long lines", func(c *crowd) { c.all(c.size, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n") }},
 	{"connect and close", func(c *crowd) {
 		for range 16 {
 			c.busy.Go(func() {
@@ -124,9 +122,9 @@ var attacks = []attack{
 // would want more descriptors than a test may have.
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
-	calm := restingGoroutines(t)
+	needFiles(t, 500)
 	for _, a := range attacks {
-		t.Run(a.name, func(t *testing.T) { survive(t, a, calm) })
+		t.Run(a.name, func(t *testing.T) { survive(t, a) })
 	}
 }
 
@@ -136,21 +134,11 @@ func crowdSize(t *testing.T) int {
 	if raceEnabled || testing.Short() {
 		size = 500
 	}
-	var limit syscall.Rlimit
-	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
-	if room := int(limit.Cur) / 2; room < size {
-		t.Logf("only %d connections instead of %d: this process may have %d descriptors", room, size, limit.Cur)
+	if room := int(maxFiles() / 4); room < size {
+		t.Logf("only %d connections instead of %d: this process may have %d descriptors", room, size, maxFiles())
 		size = room
 	}
 	return size
-}
-
-// restingGoroutines counts those of a daemon with one service that nobody attacks.
-func restingGoroutines(t *testing.T) int {
-	t.Helper()
-	d := targetDaemon(t)
-	restingDescriptors(t, d)
-	return d.lastGoroutines()
 }
 
 func targetDaemon(t *testing.T) *Daemon {
@@ -172,45 +160,23 @@ func restingDescriptors(t testing.TB, d *Daemon) int {
 	return least
 }
 
-func survive(t *testing.T, a attack, calm int) {
+func survive(t *testing.T, a attack) {
 	d := targetDaemon(t)
 	rest := restingDescriptors(t, d)
+	began := time.Now()
 	c := &crowd{t: t, addr: d.Addr, size: crowdSize(t), ended: make(chan struct{})}
 	pings := startPings(d)
 	a.do(c)
 	times := pings.stop(100)
 	c.goHome()
-	gone, queued := time.Now(), runDelay(d.Pid())
 	eventually(t, "the resting number of descriptors", func() bool { return descriptors(t, d.Pid()) <= rest })
-	took, queued := time.Since(gone), runDelay(d.Pid())-queued
-	if took-queued > restLimit {
-		t.Errorf("the daemon came to rest only after %v, %v of it without a processor", took, queued)
-	}
 	peak := peakMemory(t, d.Pid())
 	t.Logf("%d connections; %d pings, median %v, 90%% within %v; at most %.1f MiB", len(c.open), len(times),
 		times[len(times)/2], times[len(times)*9/10], float64(peak)/(1<<20))
-	if n := strings.Count(d.Log.String(), "\n"); n > 60 {
+	if n, most := strings.Count(d.Log.String(), "\n"), 10+3*int(time.Since(began).Seconds()); n > most {
 		t.Errorf("%d lines in the log", n)
 	}
-	if !raceEnabled {
-		checkFigures(t, times, peak)
-	}
-	time.Sleep(time.Until(gone.Add(restLimit)))
-	d.Ask(`{"request":"ping"}`) // it has had a processor since
-	restingDescriptors(t, d)    // for the last handler, which has closed and may not have returned
-	if now := d.lastGoroutines(); now > calm {
-		t.Errorf("%d goroutines, at rest %d", now, calm)
-	}
-}
-
-// checkFigures takes the median of the pings: half of them must be quick. A higher
-// percentile would measure what else the machine has to do.
-func checkFigures(t *testing.T, times []time.Duration, peak int) {
-	t.Helper()
-	if median := times[len(times)/2]; median > pingLimit {
-		t.Errorf("the median of %d pings is %v", len(times), median)
-	}
-	if peak > memoryLimit {
+	if peak > memoryLimit && !raceEnabled {
 		t.Errorf("the daemon had %d MiB", peak>>20)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,7 +71,7 @@ var managers = []manager{
 		install: func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd {
 			adaptFile(t, "supervisord.conf", filepath.Join(dir, "zrd.conf"), adapt)
 			conf := filepath.Join(dir, "supervisord.conf")
-			write(t, conf, "[supervisord]\nnodaemon=true\nlogfile=supervisord.log\npidfile=supervisord.pid\nchildlogdir=.\n"+
+			write(t, conf, "[supervisord]\nnodaemon=true\nminfds=100\nlogfile=supervisord.log\npidfile=supervisord.pid\nchildlogdir=.\n"+
 				"[unix_http_server]\nfile=supervisor.sock\n[supervisorctl]\nserverurl=unix://supervisor.sock\n"+
 				"[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"+
 				"[include]\nfiles=zrd.conf\n")
@@ -98,11 +99,12 @@ func TestManagers(t *testing.T) {
 }
 
 func testManager(t *testing.T, m manager) {
-	h := newHome(t)
+	dir := plainDir(t)
+	h := homeAt(t, filepath.Join(dir, "home"))
 	kv := h.Install("kv", Behaviour{Say: "kv has something to say"}, eager)
 	web := h.Install("web", Behaviour{})
 	d := &Daemon{t: t, Home: h, Addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-	run := manage(t, m, d)
+	run := manage(t, m, d, dir)
 
 	d.waitUp(entry("kv", kv, "running"))
 	d.MustStart("web", web)
@@ -136,14 +138,13 @@ func testManager(t *testing.T, m manager) {
 	eventually(t, m.name+" to leave it down", func() bool { return run(m.status...) == m.staysDown })
 }
 
-// manage runs zrd at d.Addr by m, and returns how to give m a command. At the end of the test
-// nothing is left of either.
-func manage(t *testing.T, m manager, d *Daemon) func(args ...string) string {
+// manage runs zrd at d.Addr by m, with its files in dir, and returns how to give m a command. At the end of the
+// test nothing is left of either.
+func manage(t *testing.T, m manager, d *Daemon, dir string) func(args ...string) string {
 	t.Helper()
-	dir := shortDir(t)
 	adapt := strings.NewReplacer(append(ownUser(t, d.Home),
-		"/usr/local/bin/zrd", zrdPath+" -addr "+d.Addr,
-		"/usr/local/bin/zrctl", zrctlPath+" -addr "+d.Addr,
+		"/usr/local/bin/zrd", link(t, dir, zrdPath)+" -addr "+d.Addr,
+		"/usr/local/bin/zrctl", link(t, dir, zrctlPath)+" -addr "+d.Addr,
 		"/var/lib/zr", d.Home.Dir, "/var/log/zrd.log", filepath.Join(dir, "zrd.log"),
 	)...).Replace
 	cmd := m.install(t, dir, adapt)
@@ -199,8 +200,10 @@ func ownUser(t *testing.T, h *Home) (replacements []string) {
 	if err != nil {
 		t.Skipf("no second user: %v", err)
 	}
+	if err := reach(); err != nil {
+		t.Skipf("a second user cannot run the programs under test: %v", err)
+	}
 	uid, _ := strconv.Atoi(u.Uid)
-	os.Chmod(filepath.Dir(h.Dir), 0o755)
 	err = filepath.WalkDir(h.Dir, func(path string, _ os.DirEntry, err error) error {
 		return errors.Join(err, os.Lchown(path, uid, -1))
 	})
@@ -256,14 +259,34 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// shortDir is a temporary folder whose name leaves room for that of a socket, which may
-// have 107 bytes.
-func shortDir(t *testing.T) string {
+// plain is a path that needs no quotes anywhere, and leaves room for the name of a socket, whose path may have
+// 107 bytes.
+var plain = regexp.MustCompile(`^[\w./-]{1,70}$`)
+
+// plainDir returns a temporary folder with a plain path.
+func plainDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "zr-")
+	parent := os.TempDir()
+	if !plain.MatchString(parent) {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "zr-")
 	if err != nil {
-		t.Fatal(err)
+		t.Skipf("no temporary folder with a short path without spaces and the like: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	return dir
+}
+
+// link returns the path of a symbolic link in dir to a program.
+func link(t *testing.T, dir, program string) string {
+	t.Helper()
+	path := filepath.Join(dir, filepath.Base(program))
+	if err := os.Symlink(program, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

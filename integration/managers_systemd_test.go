@@ -27,20 +27,21 @@ func TestUnits(t *testing.T) {
 	} {
 		t.Run(c.source, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dir := plainDir(t)
+			program := link(t, dir, zrdPath)
 			units := []string{filepath.Join(dir, "zrd.service"), filepath.Join(dir, "zrd.socket")}
 			for i, source := range []string{c.source, "zrd.socket"} {
 				text, err := os.ReadFile(filepath.Join("..", "zrd", source))
 				if err != nil {
 					t.Fatal(err)
 				}
-				installed := strings.ReplaceAll(string(text), "/usr/local/bin/zrd", zrdPath)
+				installed := strings.NewReplacer("/usr/local/bin/zrd", program, "%h/go/bin/zrd", program).Replace(string(text))
 				if err := os.WriteFile(units[i], []byte(installed), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
 			cmd := exec.Command("systemd-analyze", append(append(c.args, "verify", "--man=no"), units...)...)
-			cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir())
+			cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+dir)
 			// It exits with 0 after "Unknown key" and the like.
 			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 				t.Errorf("%v\n%s", err, out)

@@ -3,52 +3,66 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// A foreigner is a server of the test's own on a port that a service wants.
+// A foreigner is another process that serves a port which a service wants. (The test's own would share its sockets
+// for a moment with each process that it starts.)
 type foreigner struct {
-	net.Listener
+	cmd  *exec.Cmd
+	in   io.Writer
+	out  *bufio.Reader
 	name string // as an error names it: "pid 49 (caddy)"
 }
 
-// squat takes port on loopback, and answers every connection with answer ("": with silence).
-// It keeps trying while the port is held.
-func squat(t *testing.T, port int, answer string) *foreigner {
+// newForeigner returns a process that will take port on loopback when it is told to, and answers every connection
+// with answer ("": with silence).
+func newForeigner(t *testing.T, port int, answer string) *foreigner {
 	t.Helper()
-	f := &foreigner{name: holder(os.Getpid())}
-	eventually(t, "a foreigner's turn at the port", func() (ok bool) {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		f.Listener = l
-		return err == nil
-	})
-	t.Cleanup(func() { f.Close() })
-	go func() {
-		for {
-			conn, err := f.Accept()
-			if err != nil {
-				return
-			}
-			if answer == "" {
-				defer conn.Close()
-				continue
-			}
-			io.WriteString(conn, answer)
-			conn.(*net.TCPConn).CloseWrite()
-			go func() {
-				defer conn.Close()
-				io.Copy(io.Discard, conn)
-			}()
-		}
-	}()
+	cmd := exec.Command(fakePath, "squat", fmt.Sprintf("127.0.0.1:%d", port), answer)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f := &foreigner{cmd, in, bufio.NewReader(out), holder(cmd.Process.Pid)}
+	t.Cleanup(f.Close)
+	f.wait(t)
 	return f
+}
+
+// take has the foreigner take its port, as soon as that is free.
+func (f *foreigner) take(t *testing.T) {
+	t.Helper()
+	io.WriteString(f.in, "now\n")
+	f.wait(t)
+}
+
+// wait waits until the foreigner is ready for what comes next.
+func (f *foreigner) wait(t *testing.T) {
+	t.Helper()
+	if word, err := f.out.ReadString('\n'); err != nil {
+		t.Fatalf("the foreigner said %q, %v", word, err)
+	}
+}
+
+func (f *foreigner) Close() {
+	f.cmd.Process.Kill()
+	f.cmd.Wait()
 }
 
 const (
@@ -107,9 +121,11 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
-			test.b.ListenAfter = 3000
-			port := h.Install("kv", test.b)
+			waiting := test.b
+			waiting.ListenNever = true
+			port := h.Install("kv", waiting)
 			d := startDaemon(t, h)
+			f := newForeigner(t, port, test.answer)
 			stop := neverRunning(t, d, "kv")
 			defer stop()
 			reply := make(chan string, 1)
@@ -118,7 +134,8 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 				reply <- answer
 			}()
 			eventually(t, "the spawn", func() bool { return h.Last("kv", "start") != 0 })
-			f := squat(t, port, test.answer)
+			f.take(t)
+			h.Behave("kv", test.b)
 			got, expect := <-reply, heldReply(port, f.name)
 			if test.b.ExitIfTaken { // which is noticed first, the exit or the foreigner, is chance
 				early := strings.Replace(expect, "port ", "service 'kv' exited before it was healthy: exit status 1: port ", 1)
@@ -127,7 +144,7 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 				}
 			}
 			want(t, "the start", got, expect)
-			want(t, "status", d.Status(), `{"ok":true,"services":[]}`+"\n")
+			d.WaitStatus(entry("kv", port, "failed"))
 		})
 	}
 }
@@ -139,10 +156,11 @@ func TestPortTakenFromARunningService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{DropAfter: 200})
+	f := newForeigner(t, port, healthyAnswer)
 	d := startDaemon(t, h, "-health-interval", "4s")
 	d.MustStart("kv", port)
+	f.take(t)
 	h.Behave("kv", Behaviour{})
-	f := squat(t, port, healthyAnswer)
 	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): port %d is held by %s\n", port, f.name))
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
@@ -160,25 +178,27 @@ func TestPortTakenDuringARestart(t *testing.T) {
 	port := h.Install("kv", Behaviour{})
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
-	h.Behave("kv", Behaviour{ListenAfter: 3000, ExitIfTaken: true})
+	h.Behave("kv", Behaviour{ListenNever: true})
+	f := newForeigner(t, port, healthyAnswer)
 	h.Kill("kv")
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
 	eventually(t, "the restart", func() bool { return len(h.Pids("kv", "start")) == 2 })
-	f := squat(t, port, healthyAnswer)
+	f.take(t)
 	d.WaitLog(fmt.Sprintf("daemon: service 'kv' failed health check after restart\ndaemon: service 'kv' unhealthy (failure 2/5): port %d is held by %s\n", port, f.name))
 	stop()
 	f.Close()
+	h.Behave("kv", Behaviour{})
 	d.WaitLog("daemon: service 'kv' restarted successfully\n")
 }
 
 // What a dead service left behind, out of its group and still serving, is no
-// service of this daemon.
+// service of this daemon. (With cgroups, nothing is left behind.)
 func TestLeftoverServes(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{GrandchildServes: true, ChildLeaves: true})
-	d := startDaemon(t, h)
+	d := startWithoutCgroups(t, h)
 	d.MustStart("kv", port)
 	leader, leftover := h.Pids("kv", "start")[0], h.Last("kv", "listen")
 	if leader == leftover || leftover <= 0 {
@@ -193,7 +213,6 @@ func TestLeftoverServes(t *testing.T) {
 	want(t, "the stop", d.Stop("kv"), `{"ok":true}`+"\n")
 	want(t, "a new start", d.Start("kv"), heldReply(port, who))
 	syscall.Kill(leftover, syscall.SIGKILL)
-	eventually(t, "the end of the leftover", func() bool { return !alive(leftover) })
 	h.Behave("kv", Behaviour{})
-	d.MustStart("kv", port)
+	eventually(t, "a start once the leftover has left", func() bool { return d.Start("kv") == portLine(port) })
 }

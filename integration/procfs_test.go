@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -110,34 +109,6 @@ func processorTime(t testing.TB, pid int) time.Duration {
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
-}
-
-// runDelay is how long the threads of a process have waited for a processor, in sum.
-func runDelay(pid int) (sum time.Duration) {
-	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	for _, path := range paths {
-		var ran, waited int64
-		data, _ := os.ReadFile(path)
-		fmt.Sscan(string(data), &ran, &waited)
-		sum += time.Duration(waited)
-	}
-	return sum
-}
-
-// lastGoroutines ends the daemon with SIGQUIT and counts the goroutines in its farewell: the
-// main one, and those that were not made by the runtime for itself.
-func (d *Daemon) lastGoroutines() int {
-	d.t.Helper()
-	d.Signal(syscall.SIGQUIT)
-	d.WaitExit(2)
-	<-d.mute
-	count := 1
-	for line := range strings.Lines(d.Log.String()) {
-		if strings.HasPrefix(line, "created by ") && !strings.HasPrefix(line, "created by runtime.") {
-			count++
-		}
-	}
-	return count
 }
 
 // together runs do for each index side by side and waits for all.

@@ -111,6 +111,7 @@ func TestSecondSignalKillsAtOnce(t *testing.T) {
 // Every one of many shutdowns gets its reply, and so do those that come while services still flush.
 func TestConcurrentShutdowns(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 100)
 	for range 3 {
 		h := newHome(t)
 		d := startDaemon(t, h)

@@ -14,6 +14,7 @@ import (
 // of many daemons while others ask for the status, start services, say nothing, or connect and leave.
 func TestEveryShutdownGetsItsReply(t *testing.T) {
 	t.Parallel()
+	needFiles(t, 500)
 	daemons, each := 50, 4
 	if raceEnabled || testing.Short() {
 		daemons = 10

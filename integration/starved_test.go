@@ -33,12 +33,13 @@ func TestAcceptErrorsTakeNoTime(t *testing.T) {
 		reply <- line + fmt.Sprint(err)
 	}()
 	d.WaitLog("daemon: accept error: ")
-	before := processorTime(t, d.Pid())
-	time.Sleep(3 * time.Second)
-	if took := processorTime(t, d.Pid()) - before; took > 100*time.Millisecond {
-		t.Errorf("3 s without descriptors took %v of the processor", took)
+	began, before := time.Now(), processorTime(t, d.Pid())
+	time.Sleep(3 * time.Second) // long enough for a spin to show
+	used, took := processorTime(t, d.Pid())-before, time.Since(began)
+	if used > took/30 && !raceEnabled {
+		t.Errorf("%v without descriptors took %v of the processor", took, used)
 	}
-	if n := strings.Count(d.Log.String(), "accept error"); n > 6 {
+	if n := strings.Count(d.Log.String(), "accept error"); n > 3+int(took.Seconds()) {
 		t.Errorf("%d lines about it", n)
 	}
 	maxDescriptors(t, d.Pid(), 1024)

@@ -222,6 +222,7 @@ func TestRequestLines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.(*net.TCPListener).SetDeadline(time.Now().Add(limit))
 		done := make(chan result)
 		go func() { done <- ctlResult(t, append([]string{"-addr", l.Addr().String()}, strings.Fields(args)...)...) }()
 		for range strings.Fields(lines) {
@@ -303,15 +304,25 @@ func TestVerboseStatus(t *testing.T) {
 	if !strings.HasPrefix(got.out, head) || !strings.HasSuffix(got.out, `,"restarts":0,"failures":0,"version":"1.0.0"}]}`+"\n") || got.exit != 0 {
 		t.Errorf("zrctl status -v: %q", got)
 	}
-	code := 3
-	h.Behave("kv", Behaviour{ExitAtOnce: &code})
+	h.Behave("kv", Behaviour{ExitAtOnce: number(7)})
 	h.Kill("kv")
-	row := regexp.MustCompile(fmt.Sprintf(`^NAME +PORT +STATUS +PID +PROCESSES +UPTIME +RESTARTS +FAILURES +VERSION +NEXT RETRY +LAST ERROR
-kv +%d +starting +- +- +- +\d +\d +1\.0\.0 +\ds +.*, \d+ s ago
-$`, port))
-	eventually(t, "the row of a service in its back-off", func() bool {
-		return row.MatchString(d.result("-v", "-o", "table", "status").out)
-	})
+	d.WaitLog("daemon: restarting 'kv' in 8s\n") // long enough to look
+	lines := strings.Split(d.result("-v", "-o", "table", "status").out, "\n")
+	h.Behave("kv", Behaviour{})
+	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+	for i, words := range []string{
+		"NAME PORT STATUS PID PROCESSES UPTIME RESTARTS FAILURES VERSION NEXT RETRY LAST ERROR",
+		fmt.Sprintf(`kv %d starting - - - 3 4 1\.0\.0 [0-9]s exit status 7, [0-9]+ s ago`, port),
+		"",
+	} {
+		if row := strings.Join(strings.Fields(lines[i]), " "); !regexp.MustCompile("^" + words + "$").MatchString(row) {
+			t.Errorf("a row of the table:\n got %q\nwant %q", row, words)
+		}
+	}
+	got = d.result("status", "-v")
+	if !strings.Contains(got.out, `"restarts":4,"failures":4,"version":"1.0.0","last_error":"exit status 7, `) {
+		t.Errorf("zrctl status -v after a restart: %q", got)
+	}
 }
 
 // A service that status is asked for is running, or the exit status is 1.

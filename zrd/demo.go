@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"zr/internal/daemon"
@@ -112,7 +113,7 @@ func runDemo(failed chan<- error, server *daemon.Server, services *supervisor.Su
 	default:
 	}
 	if err != nil {
-		server.Shutdown()
+		server.Shutdown("the demo could not be started")
 	}
 	failed <- err
 }
@@ -127,20 +128,24 @@ func startDemo(services *supervisor.Supervisor, addr string) error {
 	if addr != protocol.DefaultAddr || os.Getenv("ZRD_ADDR") != "" {
 		ctl += " -addr " + addr
 	}
+	terminal, kill := "terminal", "kill -9"
+	if runtime.GOOS == "windows" {
+		terminal, kill = "PowerShell", "taskkill /F /PID"
+	}
 	for _, s := range services.Status() {
 		fmt.Printf(`
-The package %q is running. In a second terminal, try
+The package %q is running. In a second %[5]s, try
 
     %[2]s -o table status -v
     curl http://127.0.0.1:%[3]d/
-    kill -9 %[4]d   # end it the hard way
+    %[6]s %[4]d   # end it the hard way
     sleep 2   # it is back a second later
     curl http://127.0.0.1:%[3]d/
     %[2]s stop hello
     %[2]s start hello
     %[2]s shutdown   # or Ctrl-C here; the temporary home goes with it
 
-`, s.Name, ctl, port, s.PID)
+`, s.Name, ctl, port, s.PID, terminal, kill)
 	}
 	return nil
 }

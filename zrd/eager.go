@@ -1,64 +1,47 @@
 package main
 
 import (
-	"errors"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"zr/internal/daemon"
 	"zr/internal/packages"
 	"zr/internal/supervisor"
 )
 
-// Services of a daemon that was killed die with it, but not before it: for this
-// long the next one, which its manager may start at once, takes a port that
-// is held for theirs.
-const (
-	leftover      = 2 * time.Second
-	leftoverRetry = 20 * time.Millisecond
-)
+// readers is how many packages are looked at side by side. Some may be on a disk that does not
+// answer.
+const readers = 16
 
-type starter interface {
-	Start(name string) (int, error)
-}
-
-// startEager starts side by side what is to start with the daemon. The channel
-// that it returns is closed when each has started or failed.
-func startEager(home packages.Home, services starter, logger *daemon.Logger) <-chan struct{} {
+// startEager starts the services that start with the daemon side by side. The channel that it
+// returns is closed when the first attempt of each has ended. A package that cannot be read may be
+// eager: the supervisor tries it again.
+func startEager(home *packages.Home, services *supervisor.Supervisor, logger *daemon.Logger) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		list, err := home.Eager()
-		debug.FreeOSMemory() // what reading every definition took: 2 kB each
+		names, err := home.Names()
 		if err != nil {
 			logger.Printf("%v", err)
 		}
-		var all sync.WaitGroup
-		for _, p := range list {
-			all.Go(func() {
-				err := p.Err
-				if err == nil {
-					err = startAfterLeftover(p.Name, services)
-				}
-				var logged *supervisor.StartError
-				if err != nil && !errors.As(err, &logged) {
-					logger.Printf("failed to start '%s': %v", p.Name, err)
+		next := make(chan string)
+		var reading, starting sync.WaitGroup
+		for range readers {
+			reading.Go(func() {
+				for name := range next {
+					if eager, err := home.Eager(name); eager || err != nil {
+						starting.Go(func() { services.StartEager(name) })
+					}
 				}
 			})
 		}
-		all.Wait()
+		for _, name := range names {
+			next <- name
+		}
+		close(next)
+		reading.Wait()
+		debug.FreeOSMemory() // what reading every definition took: 2 kB each
+		starting.Wait()
 	}()
 	return done
-}
-
-// startAfterLeftover tries again for a while if somebody else holds the port.
-func startAfterLeftover(name string, services starter) error {
-	for limit := time.Now().Add(leftover); ; time.Sleep(leftoverRetry) {
-		_, err := services.Start(name)
-		var foreign *supervisor.ForeignError
-		if !errors.As(err, &foreign) || time.Now().After(limit) {
-			return err
-		}
-	}
 }

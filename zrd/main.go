@@ -36,11 +36,13 @@ const (
 type options struct {
 	home, addr, allow string
 	interval          time.Duration
+	logs              string   // folder of the services' logs; "": none
 	stdout            *os.File // of services; nil: the null device
 	version, demo     bool
 }
 
 func main() {
+	process.Stage()
 	if isHello(os.Args) {
 		fmt.Fprintf(os.Stderr, "error: %v\n", hello(os.Args[1]))
 		os.Exit(exitFailed)
@@ -62,10 +64,13 @@ func main() {
 }
 
 func run(opts options) error {
-	beThrifty()
+	tuneRuntime()
 	ends := endSignals()
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a broken log must not end the daemon
-	starter := process.NewStarter(opts.stdout, os.Stderr)
+	starter, err := process.NewStarter(opts.stdout, os.Stderr, opts.logs)
+	if err != nil {
+		return err
+	}
 	table := sockets.Open()
 	allow, err := daemon.Allow(opts.allow, table)
 	if err != nil {
@@ -82,10 +87,16 @@ func run(opts options) error {
 	if err != nil {
 		return err
 	}
+	if opts.allow != "any" && sockets.IsForeign(listener) {
+		return errors.New("the socket that the manager handed over belongs to another network namespace, where zrd cannot see who connects:" +
+			" run zrd in the same one (a unit without PrivateNetwork=), without the socket, or with -allow any")
+	}
 	logger := daemon.NewLogger(os.Stderr)
 	defer logger.Close()
 	logger.Printf("listening on %s", listener.Addr())
-	home := packages.Home(opts.home)
+	contain(starter, logger)
+	defer starter.Close()
+	home := packages.Open(opts.home)
 	services := supervisor.New(supervisor.NewSystem(home, starter, table), logger.Logger, opts.interval)
 	server := daemon.NewServer(services, logger, allow, maxConns())
 	go obey(ends, server, services)
@@ -95,12 +106,21 @@ func run(opts options) error {
 	} else {
 		close(demo)
 	}
-	report := newReporter(services, logger, listener.Addr().String())
+	report := newReporter(services, server, logger)
 	go report.run(startEager(home, services, logger), server.Ending())
 	err = server.Serve(listener)
 	report.end()
 	logger.Print("stopped")
 	return errors.Join(err, <-demo)
+}
+
+// contain says in the log how services are kept together.
+func contain(starter *process.Starter, logger *daemon.Logger) {
+	if dir, err := starter.Contain(); err != nil {
+		logger.Printf("services are contained by process groups: %v", err)
+	} else {
+		logger.Printf("services are contained by cgroups below %s", dir)
+	}
 }
 
 // endSignals catches the signals that end the daemon, before anybody can know that it is there.
@@ -115,10 +135,22 @@ func endSignals() <-chan os.Signal {
 
 // obey ends the daemon at the first signal, and at once at the second.
 func obey(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
-	<-ends
-	go server.Shutdown()
+	sig := <-ends
+	go server.Shutdown(signalName(sig))
 	<-ends
 	services.Kill()
+}
+
+func signalName(sig os.Signal) string {
+	switch sig {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	}
+	return sig.String()
 }
 
 // listen takes the socket of the service manager, if it handed one over.
@@ -133,7 +165,7 @@ func listen(addr string) (*net.TCPListener, error) {
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("failed to bind daemon on %s — is another daemon running?: %w", addr, err)
+		return nil, fmt.Errorf("failed to bind daemon on %s — is another daemon running?: %w\nhint: zrd -addr 127.0.0.1:PORT listens elsewhere", addr, err)
 	}
 	return l.(*net.TCPListener), nil
 }
@@ -143,12 +175,14 @@ func parse(args []string) (options, error) {
 	fs := flag.NewFlagSet("zrd", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // one line for an error, as all others; the usage is only for who asks for it
 	fs.Usage = func() {}
-	fs.StringVar(&o.home, "home", "", "`DIR` of the installed packages (default $ZR_HOME, else ~/.zr)")
-	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "`HOST:PORT` to listen on, a loopback address; port 0 picks a free one")
-	fs.StringVar(&o.allow, "allow", "self", "who may speak to the daemon: self, any, or `USERS` (names and ids, with commas between)")
-	fs.DurationVar(&o.interval, "health-interval", supervisor.DefaultInterval, "`TIME` between two checks of a running service")
-	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and say what to try")
-	fs.Func("service-stdout", "`WHERE` the standard output of services goes: null, or inherit, which is to the daemon's own (default null)", o.setStdout)
+	fs.StringVar(&o.home, "home", "", "look for packages in `DIR` (default $ZR_HOME, else ~/.zr)")
+	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "listen on `HOST:PORT`, a loopback address; port 0 picks a free port")
+	fs.StringVar(&o.allow, "allow", "self", "serve root and zrd's own user (self), every user (any), or also `USERS`, as in alice,1001")
+	o.interval = supervisor.DefaultInterval
+	fs.Func("health-interval", "check each running service every `TIME`, as in 30s or 2m (default 10s)", o.setInterval)
+	fs.BoolVar(&o.demo, "demo", false, "run with a temporary home and one package, hello, and print what to try")
+	fs.Func("service-stdout", "send the standard output of services to `WHERE`: null (discard) or inherit (zrd's own) (default null)", o.setStdout)
+	fs.StringVar(&o.logs, "service-log", "", "append the standard output and error of each service to `DIR`/NAME.log")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	err := fs.Parse(args)
 	if err == nil && !o.version {
@@ -156,13 +190,20 @@ func parse(args []string) (options, error) {
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Println("Usage of zrd:")
+		fmt.Print("zrd starts, checks, restarts and stops the services of installed packages.\n\nUsage:\n\n  zrd [flags]\n\nFlags:\n\n")
 		fs.SetOutput(os.Stdout)
 		fs.PrintDefaults()
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "error: %v; see zrd -h\n", err)
 	}
 	return o, err
+}
+
+func (o *options) setInterval(text string) (err error) {
+	if o.interval, err = time.ParseDuration(text); err != nil {
+		return errors.New("not a time with its unit, as in 30s or 2m")
+	}
+	return nil
 }
 
 func (o *options) setStdout(where string) error {
@@ -194,14 +235,35 @@ func (o *options) check(rest []string) error {
 	if !addr.IP.IsLoopback() {
 		return fmt.Errorf("-addr %s is not a loopback address: the protocol has no login, so the daemon listens on this machine only", o.addr)
 	}
+	if o.logs != "" {
+		if o.logs, err = writableDir(o.logs); err != nil {
+			return fmt.Errorf("-service-log: %w", err)
+		}
+	}
 	if o.demo {
 		if o.home != "" {
 			return errors.New("-demo has a home of its own")
 		}
 		return nil
 	}
-	o.home, err = findHome(o.home)
-	return err
+	if o.home, err = findHome(o.home); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.home, 0o755); err != nil {
+		return fmt.Errorf("the home is not there and cannot be made: %w", err)
+	}
+	return nil
+}
+
+// writableDir returns the absolute path of a folder in which files can be made.
+func writableDir(dir string) (string, error) {
+	probe, err := os.CreateTemp(dir, ".zrd-*")
+	if err != nil {
+		return "", err
+	}
+	probe.Close()
+	os.Remove(probe.Name())
+	return filepath.Abs(dir)
 }
 
 func findHome(home string) (string, error) {

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"zr/internal/daemon"
-	"zr/internal/protocol"
 	"zr/internal/supervisor"
 	"zr/internal/systemd"
 )
@@ -16,27 +15,28 @@ import (
 // countEvery is how often the services are counted for a STATUS line, which people read.
 const countEvery = time.Second
 
-// A reporter tells the service manager that runs the daemon how it is. Without
-// one that wants to know, it does nothing.
+// A reporter tells the service manager that runs the daemon how it is. Without a manager that wants
+// to know, it does nothing.
 type reporter struct {
 	services interface{ Status() []supervisor.Info }
+	server   interface{ Ping(context.Context) error }
 	log      *daemon.Logger
-	addr     string // where the daemon listens
-	status   string // what was said last
-	failed   bool   // a message could not be sent; logged once
+	unsent   []string // assignments that could not be sent yet
+	status   string   // the last STATUS that was sent
+	failed   bool     // a message could not be sent; logged once
 	stop     context.CancelFunc
 	alive    context.Context
 	done     chan struct{}
 }
 
-func newReporter(services *supervisor.Supervisor, logger *daemon.Logger, addr string) *reporter {
-	r := &reporter{services: services, log: logger, addr: addr, done: make(chan struct{})}
+func newReporter(services *supervisor.Supervisor, server *daemon.Server, logger *daemon.Logger) *reporter {
+	r := &reporter{services: services, server: server, log: logger, done: make(chan struct{})}
 	r.alive, r.stop = context.WithCancel(context.Background())
 	return r
 }
 
-// run reports until end. The manager hears of the end once it begins, and never
-// that the daemon is ready after that.
+// run reports until end. It says READY=1 when ready is closed, and never after ending is closed.
+// Then it says STOPPING=1, and the STATUS stays the same. Each tick repeats what could not be sent.
 func (r *reporter) run(ready, ending <-chan struct{}) {
 	defer close(r.done)
 	if !systemd.Notified() {
@@ -45,21 +45,26 @@ func (r *reporter) run(ready, ending <-chan struct{}) {
 	go r.watchdog()
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
-	r.send()
+	status := func() string { return count(r.services.Status()) }
+	stopping := func() {
+		ready, ending = nil, nil
+		status = func() string { return "ending" }
+		r.unsent = []string{"STOPPING=1"}
+	}
 	for {
+		r.send(status())
 		select {
 		case <-ready:
 			ready = nil
-			r.send("READY=1")
+			r.unsent = append(r.unsent, "READY=1")
 		case <-ending:
-			ready, ending = nil, nil
-			r.send("STOPPING=1")
+			stopping()
 		case <-tick.C:
-			r.send()
 		case <-r.alive.Done():
 			if ending != nil {
-				r.send("STOPPING=1")
+				stopping()
 			}
+			r.send(status())
 			return
 		}
 	}
@@ -71,19 +76,23 @@ func (r *reporter) end() {
 	<-r.done
 }
 
-// send sends the assignments, and STATUS if it has changed.
-func (r *reporter) send(assignments ...string) {
-	if status := count(r.services.Status()); status != r.status {
-		r.status = status
-		assignments = append(assignments, "STATUS="+status)
+// send sends what is unsent, and the status if it has changed. What cannot be sent stays unsent.
+func (r *reporter) send(status string) {
+	message := r.unsent
+	if status != r.status {
+		message = append(slices.Clip(message), "STATUS="+status)
 	}
-	if len(assignments) == 0 {
+	if len(message) == 0 {
 		return
 	}
-	if err := systemd.Notify(assignments...); err != nil && !r.failed {
+	if err := systemd.Notify(message...); err != nil {
+		if !r.failed {
+			r.log.Printf("cannot notify the service manager: %v", err)
+		}
 		r.failed = true
-		r.log.Printf("cannot notify the service manager: %v", err)
+		return
 	}
+	r.unsent, r.status = nil, status
 }
 
 // count words how many services are in which state.
@@ -107,8 +116,8 @@ func count(infos []supervisor.Info) string {
 	return fmt.Sprintf("%d services: %s", len(infos), strings.Join(parts, ", "))
 }
 
-// watchdog tells the manager at half of the time that it allows, or as soon as
-// possible after that, that the daemon answers, but only after it has asked.
+// watchdog says at half of the time that the manager allows that the daemon works, if it does. If
+// not, it looks again soon.
 func (r *reporter) watchdog() {
 	allowed, err := systemd.Watchdog()
 	if err != nil {
@@ -117,9 +126,11 @@ func (r *reporter) watchdog() {
 	if allowed == 0 {
 		return
 	}
-	answered := true
+	worked := true
 	for wait := time.Duration(0); r.sleep(wait); {
-		err := r.ping(allowed / 4)
+		ctx, cancel := context.WithTimeout(r.alive, allowed/4)
+		err := r.server.Ping(ctx)
+		cancel()
 		switch {
 		case err == nil:
 			wait = allowed / 2
@@ -128,11 +139,11 @@ func (r *reporter) watchdog() {
 			return
 		default:
 			wait = allowed / 20
-			if answered {
+			if worked {
 				r.log.Printf("no answer to the daemon's own ping: %v", err)
 			}
 		}
-		answered = err == nil
+		worked = err == nil
 	}
 }
 
@@ -144,15 +155,4 @@ func (r *reporter) sleep(d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
-}
-
-// ping asks the daemon as a client does.
-func (r *reporter) ping(limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(r.alive, limit)
-	defer cancel()
-	reply, _, err := protocol.Do(ctx, r.addr, protocol.Request{Request: protocol.Ping})
-	if err == nil && !reply.OK {
-		err = errors.New(reply.Error)
-	}
-	return err
 }

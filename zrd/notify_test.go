@@ -3,12 +3,14 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"fmt"
+	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,40 +44,6 @@ type noServices struct{}
 
 func (noServices) Status() []supervisor.Info { return nil }
 
-// A fakeDaemon answers pings, or takes them and says nothing, or no.
-type fakeDaemon struct {
-	net.Listener
-	silent   atomic.Bool
-	refusing atomic.Bool
-	answered atomic.Int64
-	ignored  atomic.Int64
-}
-
-func (d *fakeDaemon) serve() {
-	for {
-		conn, err := d.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer conn.Close()
-			r := bufio.NewReader(conn)
-			if line, _ := r.ReadString('\n'); line == "" || d.silent.Load() {
-				d.ignored.Add(1)
-				r.ReadString('\n') // until the client gives up
-				return
-			}
-			if d.refusing.Load() {
-				d.ignored.Add(1)
-				fmt.Fprintln(conn, `{"ok":false,"error":"no"}`)
-				return
-			}
-			d.answered.Add(1)
-			fmt.Fprintln(conn, `{"ok":true}`)
-		}()
-	}
-}
-
 type lockedBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
@@ -93,166 +61,201 @@ func (b *lockedBuffer) String() string {
 	return b.Buffer.String()
 }
 
-// The manager hears from the watchdog as often as the daemon has answered, and no
-// more once it is silent.
-func TestWatchdogOnlyWhileAnswering(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "notify")
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer manager.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &fakeDaemon{Listener: l}
-	defer d.Close()
-	go d.serve()
-	t.Setenv("NOTIFY_SOCKET", name)
-	t.Setenv("WATCHDOG_USEC", "200000")
-	var log lockedBuffer
-	r := newReporter(nil, daemon.NewLogger(&log), l.Addr().String())
-	r.services = noServices{}
-	go r.run(nil, nil)
-	defer r.end()
-
-	heard := int64(0)
-	hear := func(limit time.Duration) bool {
-		buf := make([]byte, 200)
-		for manager.SetReadDeadline(time.Now().Add(limit)) == nil {
-			n, err := manager.Read(buf)
-			if err != nil {
-				return false
-			}
-			if string(buf[:n]) == "WATCHDOG=1" {
-				heard++
-				return true
-			}
-		}
-		return false
-	}
-	// The first comes at once, the next before the time is up; a busy machine may be late now and then.
-	for n, last := 0, time.Now(); ; n++ {
-		if !hear(time.Minute) {
-			t.Fatal("no WATCHDOG=1 from a daemon that answers")
-		}
-		gap := time.Since(last)
-		if last = time.Now(); n > 0 && gap < 200*time.Millisecond {
-			break
-		}
-		if n == 50 {
-			t.Fatal("WATCHDOG=1 is always late")
-		}
-	}
-	d.silent.Store(true)
-	logged := strings.Count(log.String(), "no answer to the daemon's own ping: ")
-	for end := time.Now().Add(time.Minute); d.ignored.Load() < 5; hear(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d pings to a silent daemon, want 5", d.ignored.Load())
-		}
-	}
-	for n := 0; n < 20 && hear(500*time.Millisecond); n++ { // what is under way; it must not go on for ever
-	}
-	if answered := d.answered.Load(); heard > answered {
-		t.Errorf("%d WATCHDOG=1 of a daemon that answered %d pings", heard, answered)
-	}
-	// One line for one silence, and perhaps one for a slow machine just before it.
-	if n := strings.Count(log.String(), "no answer to the daemon's own ping: ") - logged; n > 2 {
-		t.Errorf("one silence was logged %d times", n)
-	}
-	d.refusing.Store(true)
-	d.silent.Store(false)
-	before := d.ignored.Load()
-	for end := time.Now().Add(time.Minute); d.ignored.Load() < before+5 && time.Now().Before(end); {
-		hear(10 * time.Millisecond)
-	}
-	for n := 0; n < 20 && hear(500*time.Millisecond); n++ { // what is under way; it must not go on for ever
-	}
-	if answered := d.answered.Load(); heard > answered {
-		t.Errorf("%d WATCHDOG=1 of a daemon that said yes to %d pings", heard, answered)
-	}
-	d.refusing.Store(false)
-	if !hear(time.Minute) {
-		t.Error("no WATCHDOG=1 once the daemon answers again")
-	}
-	if !strings.Contains(log.String(), "daemon: no answer to the daemon's own ping: ") {
-		t.Error("the silence was not logged")
-	}
+// pinged counts the pings of the watchdog, and fails them on demand.
+type pinged struct {
+	failing atomic.Bool
+	worked  atomic.Int64
+	failed  atomic.Int64
 }
 
-// The manager hears of the end also if that begins when all is over already.
-func TestStoppingIsAlwaysSaid(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "notify")
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
+func (p *pinged) Ping(context.Context) error {
+	if p.failing.Load() {
+		p.failed.Add(1)
+		return errors.New("stuck")
 	}
-	defer manager.Close()
-	t.Setenv("NOTIFY_SOCKET", name)
-	ending := make(chan struct{})
-	close(ending)
-	for range 20 { // which of the two is seen first is chance
-		r := newReporter(nil, daemon.NewLogger(io.Discard), "")
-		r.services = noServices{}
-		r.stop()
-		r.run(nil, ending)
-		var said []string
-		buf := make([]byte, 200)
-		for len(said) == 0 || said[len(said)-1] != "STOPPING=1" {
-			manager.SetReadDeadline(time.Now().Add(10 * time.Second))
-			n, err := manager.Read(buf)
-			if err != nil {
-				t.Fatalf("no STOPPING=1 after %q: %v", said, err)
-			}
-			said = append(said, string(buf[:n]))
-		}
-	}
-}
-
-// slowServices say nothing until they are released.
-type slowServices struct{ asked, released chan struct{} }
-
-func (s slowServices) Status() []supervisor.Info {
-	close(s.asked)
-	<-s.released
+	p.worked.Add(1)
 	return nil
 }
 
-// What is being said when the daemon ends is said to its end; STATUS is said when it changes.
-func TestReporterEnds(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "notify")
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+// A manager is the socket of a service manager.
+type manager struct {
+	*net.UnixConn
+	t *testing.T
+}
+
+// newManager makes the socket and points $NOTIFY_SOCKET to it.
+func newManager(t *testing.T) manager {
+	t.Helper()
+	base := os.TempDir()
+	if len(base) > 60 { // too long for a socket
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer manager.Close()
-	t.Setenv("NOTIFY_SOCKET", name)
-	r := newReporter(nil, daemon.NewLogger(io.Discard), "")
-	slow := slowServices{make(chan struct{}), make(chan struct{})}
-	r.services = slow
-	go r.run(nil, nil)
-	<-slow.asked
-	ended := make(chan struct{})
-	go func() {
-		r.end()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		t.Error("it does not wait")
-	case <-time.After(50 * time.Millisecond):
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "notify"))
+	m := manager{t: t}
+	m.open()
+	return m
+}
+
+func (m *manager) open() {
+	m.t.Helper()
+	name := os.Getenv("NOTIFY_SOCKET")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		m.t.Fatal(err)
 	}
-	close(slow.released)
-	<-ended
-	r.services = noServices{}
-	r.send()
-	r.send("READY=1")
-	for _, want := range []string{"STATUS=no services", "READY=1"} {
-		buf := make([]byte, 200)
-		manager.SetReadDeadline(time.Now().Add(10 * time.Second))
-		if n, err := manager.Read(buf); string(buf[:n]) != want {
-			t.Errorf("heard %q, %v; want %q", buf[:n], err, want)
+	m.t.Cleanup(func() { conn.Close() })
+	m.UnixConn = conn
+}
+
+// next returns the next message, or "" if none comes within limit.
+func (m *manager) next(limit time.Duration) string {
+	buf := make([]byte, 200)
+	m.SetReadDeadline(time.Now().Add(limit))
+	n, _ := m.Read(buf)
+	return string(buf[:n])
+}
+
+// want fails unless the next message is this one.
+func (m *manager) want(message string) {
+	m.t.Helper()
+	if got := m.next(time.Minute); got != message {
+		m.t.Errorf("the manager heard %q, want %q", got, message)
+	}
+}
+
+func newTestReporter(services interface{ Status() []supervisor.Info }, server interface{ Ping(context.Context) error }, log io.Writer) *reporter {
+	r := newReporter(nil, nil, daemon.NewLogger(log))
+	r.services, r.server = services, server
+	return r
+}
+
+// The manager hears from the watchdog as long as the daemon works, in time, and no more when it does
+// not.
+func TestWatchdogOnlyWhileWorking(t *testing.T) {
+	m := newManager(t)
+	t.Setenv("WATCHDOG_USEC", "200000")
+	var log lockedBuffer
+	var p pinged
+	r := newTestReporter(noServices{}, &p, &log)
+	go r.run(nil, nil)
+	defer r.end()
+	heard := int64(0)
+	hear := func(limit time.Duration) {
+		if m.next(limit) == "WATCHDOG=1" {
+			heard++
 		}
 	}
+	for range 4 { // one of them is STATUS
+		hear(time.Minute)
+	}
+	if heard != 3 {
+		t.Errorf("heard %d times of a daemon that works", heard)
+	}
+	p.failing.Store(true)
+	for end := time.Now().Add(time.Minute); p.failed.Load() < 5 && time.Now().Before(end); {
+		hear(10 * time.Millisecond)
+	}
+	if worked := p.worked.Load(); p.failed.Load() < 5 || heard > worked {
+		t.Errorf("heard %d times of a daemon that worked %d times, and then failed %d times", heard, worked, p.failed.Load())
+	}
+	if n := strings.Count(log.String(), "daemon: no answer to the daemon's own ping: stuck\n"); n != 1 {
+		t.Errorf("one silence was logged %d times", n)
+	}
+	p.failing.Store(false)
+	m.want("WATCHDOG=1")
+}
+
+// READY=1 waits for ready. STATUS is said when it changes.
+func TestReady(t *testing.T) {
+	m := newManager(t)
+	ready := make(chan struct{})
+	r := newTestReporter(noServices{}, &pinged{}, io.Discard)
+	go r.run(ready, nil)
+	defer r.end()
+	m.want("STATUS=no services")
+	if got := m.next(50 * time.Millisecond); got != "" {
+		t.Errorf("the manager heard %q too early", got)
+	}
+	close(ready)
+	m.want("READY=1")
+}
+
+// What the manager could not be told is said as soon as possible, and the failure logged once.
+func TestUnsentIsSentAgain(t *testing.T) {
+	m := newManager(t)
+	m.Close()
+	os.Remove(os.Getenv("NOTIFY_SOCKET"))
+	var log lockedBuffer
+	r := newTestReporter(noServices{}, &pinged{}, &log)
+	ready := make(chan struct{})
+	close(ready)
+	go r.run(ready, nil)
+	defer r.end()
+	for end := time.Now().Add(time.Minute); !strings.Contains(log.String(), "cannot notify") && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	m.open()
+	var said string
+	for range 2 { // the first may have come before READY=1
+		said += m.next(time.Minute)
+		if strings.Contains(said, "READY=1") {
+			break
+		}
+	}
+	if !strings.Contains(said, "READY=1") || !strings.Contains(said, "STATUS=no services") {
+		t.Errorf("the manager heard %q", said)
+	}
+	if n := strings.Count(log.String(), "cannot notify the service manager: "); n != 1 {
+		t.Errorf("it was logged %d times", n)
+	}
+}
+
+// The manager hears of the end, also if all is over when it begins. Nothing is said after that.
+func TestStoppingIsTheLastWord(t *testing.T) {
+	m := newManager(t)
+	closed := make(chan struct{})
+	close(closed)
+	for range 20 { // which of the channels is seen first is chance
+		r := newTestReporter(noServices{}, &pinged{}, io.Discard)
+		r.stop()
+		r.run(closed, closed)
+		said := m.next(time.Minute)
+		for said != "STOPPING=1\nSTATUS=ending" {
+			if said != "STATUS=no services" && said != "READY=1" {
+				t.Fatalf("the manager heard %q before the end", said)
+			}
+			said = m.next(time.Minute)
+		}
+	}
+	if got := m.next(50 * time.Millisecond); got != "" {
+		t.Errorf("the manager heard %q after the end", got)
+	}
+}
+
+// The status does not change any more once the daemon ends.
+func TestNoStatusDuringTheEnd(t *testing.T) {
+	m := newManager(t)
+	ending := make(chan struct{})
+	close(ending)
+	services := &changingServices{}
+	r := newTestReporter(services, &pinged{}, io.Discard)
+	go r.run(nil, ending)
+	m.want("STATUS=no services")
+	m.want("STOPPING=1\nSTATUS=ending")
+	services.n.Store(1)
+	if got := m.next(countEvery * 3 / 2); got != "" {
+		t.Errorf("the manager heard %q after the end", got)
+	}
+	r.end()
+}
+
+type changingServices struct{ n atomic.Int32 }
+
+func (c *changingServices) Status() []supervisor.Info {
+	return slices.Repeat([]supervisor.Info{{Status: "running"}}, int(c.n.Load()))
 }

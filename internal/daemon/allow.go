@@ -13,17 +13,23 @@ import (
 	"zr/internal/sockets"
 )
 
-// Allow returns the judge of connections for NewServer. spec is "any", "self"
-// or a list of user names and ids, separated by commas. The daemon's own user and root
-// may always speak. Where the system does not tell who speaks, only "any" and
-// "self" are taken, and both let everybody on the machine.
-func Allow(spec string, table *sockets.Table) (func(net.Conn) error, error) {
-	everybody := func(net.Conn) error { return nil }
+// A Judge returns the user at the other end of a connection, such as "user 1000", or "" if that is
+// unknown. Its error is the only reply that the client gets.
+type Judge func(net.Conn) (user string, err error)
+
+// Allow returns the Judge for NewServer. spec is "any", "self" or a list of user names and ids,
+// separated by commas. The daemon's own user and root are always allowed. Where the system does not
+// say who the clients are, only "any" and "self" are possible, and both allow everybody on the
+// machine.
+func Allow(spec string, table *sockets.Table) (Judge, error) {
 	if spec == "any" || spec == "self" && !sockets.Supported {
-		return everybody, nil
+		return func(conn net.Conn) (string, error) {
+			uid, err := table.PeerUID(conn)
+			return userName(uid, err), nil
+		}, nil
 	}
 	if !sockets.Supported {
-		return nil, errors.New(`this system does not tell who speaks; use "any"`)
+		return nil, errors.New(`this system does not say who the clients are; use "any"`)
 	}
 	allowed := []uint32{0, uint32(os.Geteuid())}
 	if spec != "self" {
@@ -35,18 +41,26 @@ func Allow(spec string, table *sockets.Table) (func(net.Conn) error, error) {
 			allowed = append(allowed, uid)
 		}
 	}
-	return func(conn net.Conn) error {
+	return func(conn net.Conn) (string, error) {
 		uid, err := table.PeerUID(conn)
 		switch {
 		case errors.Is(err, sockets.ErrClosed):
-			return fmt.Errorf("permission denied: %w", err)
+			err = fmt.Errorf("permission denied: %w", err)
 		case err != nil:
-			return fmt.Errorf("permission denied: cannot tell who is asking: %w (zrd -allow any serves everybody on this machine)", err)
+			err = fmt.Errorf("permission denied: cannot tell who is asking: %w (zrd -allow any serves everybody on this machine)", err)
 		case !slices.Contains(allowed, uid):
-			return fmt.Errorf("permission denied: user %d may not speak to this daemon (see zrd -allow)", uid)
+			err = fmt.Errorf("permission denied: user %d may not speak to this daemon (see zrd -allow)", uid)
 		}
-		return nil
+		return userName(uid, err), err
 	}, nil
+}
+
+// userName names a user for the log, unless err says that it is unknown.
+func userName(uid uint32, err error) string {
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("user %d", uid)
 }
 
 func lookUp(name string) (uint32, error) {

@@ -54,7 +54,7 @@ func TestAllow(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if err := allow(conn); err != nil {
+		if _, err := allow(conn); err != nil {
 			got = err.Error()
 		}
 		if got != want {

@@ -2,15 +2,20 @@ package daemon
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"zr/internal/protocol"
 	"zr/internal/supervisor"
 )
 
-// dispatch carries out one request line. It is the only place that turns an
-// error into a reply.
-func (s *Server) dispatch(line []byte) protocol.Reply {
+// maxError bounds the text of an error in a reply.
+const maxError = 1 << 10
+
+// dispatch carries out the request line of a user. It is the only place that turns an error into a
+// reply.
+func (s *Server) dispatch(line []byte, user string) protocol.Reply {
 	req, err := protocol.DecodeRequest(line)
 	if err != nil {
 		return invalid(err)
@@ -32,7 +37,7 @@ func (s *Server) dispatch(line []byte) protocol.Reply {
 	case protocol.Stop:
 		return outcome(s.services.Stop(req.Name))
 	case protocol.Shutdown:
-		return outcome(s.shutdownFor())
+		return outcome(s.shutdownFor(user))
 	}
 	return refused("unknown request: " + req.Request)
 }
@@ -41,7 +46,25 @@ func invalid(err error) protocol.Reply {
 	return refused("invalid daemon request: " + err.Error())
 }
 
-func refused(why string) protocol.Reply { return protocol.Reply{Error: why} }
+func refused(why string) protocol.Reply { return protocol.Reply{Error: bounded(why, maxError)} }
+
+// bounded returns text as UTF-8 of at most limit bytes.
+func bounded(text string, limit int) string {
+	return cut(strings.ToValidUTF8(text, "\ufffd"), limit)
+}
+
+// cut returns at most limit bytes of text, whole runes. An ellipsis stands for the rest.
+func cut(text string, limit int) string {
+	const ellipsis = "…"
+	if len(text) <= limit {
+		return text
+	}
+	end := limit - len(ellipsis)
+	for back := end - utf8.UTFMax; end > back && !utf8.RuneStart(text[end]); {
+		end--
+	}
+	return text[:end] + ellipsis
+}
 
 func outcome(err error) protocol.Reply {
 	if err != nil {
@@ -63,14 +86,15 @@ func entries(infos []supervisor.Info, verbose bool) []protocol.Service {
 
 func details(info supervisor.Info) *protocol.Details {
 	d := &protocol.Details{
-		PID: info.PID, Restarts: info.Restarts, Failures: info.Failures, Version: info.Version,
+		PID: info.PID, Processes: info.Processes(), Restarts: info.Restarts, Failures: info.Failures, Version: info.Version,
 	}
 	if info.PID != 0 {
 		up := int(time.Since(info.StartedAt) / time.Second)
 		d.Uptime = &up
 	}
 	if info.LastError != "" {
-		d.LastError = fmt.Sprintf("%s, %d s ago", info.LastError, time.Since(info.LastErrorAt)/time.Second)
+		ago := fmt.Sprintf(", %d s ago", time.Since(info.LastErrorAt)/time.Second)
+		d.LastError = bounded(info.LastError, maxError-len(ago)) + ago
 	}
 	if !info.RetryAt.IsZero() {
 		wait := int(max(0, time.Until(info.RetryAt)+time.Second-1) / time.Second)

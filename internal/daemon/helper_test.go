@@ -61,31 +61,65 @@ func (f *fakeServices) Shutdown() error {
 	return f.err
 }
 
-func anybody(net.Conn) error { return nil }
+func anybody(net.Conn) (string, error) { return "", nil }
 
 // serving is a server on a port of its own.
 type serving struct {
 	*Server
 	addr  string
+	log   *logText
 	ended chan error // what Serve returns
+
+	logger *Logger
+	once   sync.Once
+}
+
+// logText is what was logged.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // serve runs a server of services until the end of the test.
-func serve(t *testing.T, services *fakeServices, allow func(net.Conn) error, maxConns int) *serving {
+func serve(t *testing.T, services *fakeServices, allow Judge, maxConns int) *serving {
+	t.Helper()
+	return serveAny(t, services, allow, maxConns)
+}
+
+func serveAny(t *testing.T, services Services, allow Judge, maxConns int) *serving {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	logger := NewLogger(io.Discard)
-	s := &serving{NewServer(services, logger, allow, maxConns), l.Addr().String(), make(chan error, 1)}
+	log := &logText{}
+	s := &serving{addr: l.Addr().String(), log: log, ended: make(chan error, 1)}
+	s.logger = NewLogger(log)
+	s.Server = NewServer(services, s.logger, allow, maxConns)
 	go func() { s.ended <- s.Serve(l.(*net.TCPListener)) }()
-	t.Cleanup(func() {
-		s.Shutdown()
-		<-s.ended
-		logger.Close()
-	})
+	t.Cleanup(s.end)
 	return s
+}
+
+// end ends the server, and returns when it has ended and everything is in the log.
+func (s *serving) end() {
+	s.once.Do(func() {
+		s.Shutdown("the test is over")
+		<-s.ended
+		s.logger.Close()
+	})
 }
 
 const limit = 30 * time.Second

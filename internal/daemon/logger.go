@@ -1,15 +1,20 @@
 package daemon
 
 import (
-	"bytes"
 	"io"
 	"log"
+	"strings"
 	"time"
+
+	"zr/internal/protocol"
 )
 
 // logQueue is how many lines may wait for a slow reader of standard error;
 // those beyond are dropped.
 const logQueue = 1024
+
+// maxMessage bounds the length of a line.
+const maxMessage = 2 << 10
 
 // A Logger writes lines of the form "daemon: …", each in one write. It never waits for
 // whoever reads them: a terminal that is held, a full pipe or a closed one
@@ -47,12 +52,12 @@ func (l *Logger) Close() {
 
 type logWriter Logger
 
-// Write takes one line. One message is one line, whatever an error message
-// contains.
+// Write takes one message and queues it as one line of printable text, whatever strangers put in.
 func (l *logWriter) Write(p []byte) (int, error) {
-	line := bytes.ReplaceAll(bytes.TrimSuffix(p, []byte("\n")), []byte("\n"), []byte(" "))
+	text := cut(strings.TrimSuffix(string(p), "\n"), maxMessage) // escaping takes its time
+	line := cut(protocol.Printable(text), maxMessage)
 	select {
-	case l.lines <- append(bytes.Clone(line), '\n'):
+	case l.lines <- []byte(line + "\n"):
 	default:
 	}
 	return len(p), nil

@@ -31,8 +31,22 @@ func TestLogger(t *testing.T) {
 	l.Printf("service '%s' unhealthy", "kv")
 	l.Print("two\nlines\n")
 	l.Print("")
+	l.Print("\x1b[2J\t\x7f\u009b\u202e\xff é")
 	l.Close()
-	want(t, "the log", strings.Join(w.taken, "|"), "daemon: service 'kv' unhealthy\n|daemon: two lines\n|daemon: \n")
+	want(t, "the log", strings.Join(w.taken, "|"), "daemon: service 'kv' unhealthy\n|daemon: two\\nlines\n|daemon: \n|"+
+		`daemon: \x1b[2J\t\x7f\u009b\u202e\xff é`+"\n")
+}
+
+// A line is bounded.
+func TestLongMessage(t *testing.T) {
+	t.Parallel()
+	log := &logText{}
+	l := NewLogger(log)
+	l.Print(strings.Repeat("é", 1<<20))
+	l.Close()
+	if got := log.String(); len(got) > 2<<10+1 || !strings.HasPrefix(got, "daemon: éé") || !strings.HasSuffix(got, "éé…\n") {
+		t.Errorf("%d bytes: %.50q", len(got), got)
+	}
 }
 
 // A writer that is stuck holds up nobody: lines wait, those beyond are dropped,

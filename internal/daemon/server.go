@@ -1,12 +1,13 @@
-// Package daemon serves the protocol: it accepts connections, reads one line
-// from each, has it carried out and writes one line back. A client can cost
-// it neither more than a bounded amount of memory nor anybody else's time.
+// Package daemon serves the protocol: it accepts connections, reads one line from each, carries it
+// out and writes one line back. A client can cost it neither more than a bounded amount of memory
+// nor anybody else's time.
 package daemon
 
 import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,17 +17,19 @@ import (
 )
 
 const (
-	lineTimeout  = 60 * time.Second // for a complete line, as SPEC.md says
-	writeTimeout = 10 * time.Second // for a client to take its reply, if it is longer than shortReply
-	shortReply   = 2 << 10          // bytes that a socket with nothing else to send takes at once, on any system
-	lingerMax    = time.Second      // for a client to end a request that was not read to its end
-	lateGap      = time.Millisecond // after the last service is gone: for the next client that is just connecting
-	lateWaits    = 10               // likewise: gaps in all
-	lateCrowded  = 100              // likewise: gaps in which there are clients, but neither room nor descriptors for them
-	lateMax      = 4096             // likewise: clients that are taken; the queue of a listener is no longer
-	lateLines    = time.Second      // likewise: for the lines of those that are connected, and for taking a reply
-	standing     = 2                // handlers that stay: a new one has to grow its stack first
+	lineTimeout   = 60 * time.Second // for a complete line, as SPEC.md says
+	writeTimeout  = 10 * time.Second // for a client to take its reply
+	lingerTimeout = time.Second      // for a client to end what it sends, after its reply
+	lingerMost    = 4 << 20          // bytes that are read meanwhile
+	hurryTimeout  = time.Second      // for each of these once the server ends
+	crowdTries    = 50               // milliseconds in which a place may become free for a newcomer
+	refusedPlaces = 32               // for refused clients that have not hung up yet
+	lateGap       = time.Millisecond // see acceptLate
+	lateGaps      = 10
+	lateMost      = time.Second
 )
+
+var errCrowded = errors.New("too many clients are connected")
 
 // Services is what the server needs of a supervisor.
 type Services interface {
@@ -40,72 +43,60 @@ type Services interface {
 type Server struct {
 	services Services
 	log      *Logger
-	allow    func(net.Conn) error
+	allow    Judge
 	lines    *protocol.LineReader
-	conns    *conns
+	clients  *clients
+	refused  *clients // clients that have got their only reply, from the accept loop
 	handlers sync.WaitGroup
-	next     chan *conn // for standing handlers
+	pings    chan chan struct{} // of Ping, which waits until what it sends is closed
+	woken    chan chan struct{} // likewise: on their way from wake to the accept loop
 
 	shutdown sync.Once
 	ending   chan struct{} // closed when Shutdown begins
 	drained  chan struct{} // closed when all services are gone
-	closed   chan struct{} // closed when nobody listens any more
-	left     error         // those that are not; read it after drained
+	closed   chan struct{} // closed when the listener is closed
+	left     error         // names the services that are not gone; read it after drained
 
-	complained atomic.Int64 // when a connection error was logged last, in Unix nanoseconds
+	began       time.Time
+	complainNow atomic.Int64 // nanoseconds after began; see complain
 }
 
-// NewServer returns a Server. allow is asked once about each connection, right after it was
-// accepted; its error is the reply that the client gets whatever it asks.
-// maxConns bounds the connections that are open at once.
-func NewServer(services Services, logger *Logger, allow func(net.Conn) error, maxConns int) *Server {
+// NewServer returns a Server that asks allow once about each connection, right after accept, and
+// has at most maxConns clients at once.
+func NewServer(services Services, logger *Logger, allow Judge, maxConns int) *Server {
 	return &Server{
 		services: services, log: logger, allow: allow,
 		lines:   protocol.NewLineReader(),
-		conns:   newConns(maxConns),
-		next:    make(chan *conn),
+		clients: newClients(maxConns),
+		refused: newClients(min(max(maxConns/8, 1), refusedPlaces)),
+		pings:   make(chan chan struct{}),
+		woken:   make(chan chan struct{}, 1),
 		ending:  make(chan struct{}),
 		drained: make(chan struct{}),
 		closed:  make(chan struct{}),
+		began:   time.Now(),
 	}
 }
 
-// Serve answers clients on l until Shutdown has ended all services, and
-// everybody who asked for it has been told. It returns what Shutdown returns.
+// Serve answers clients on l until Shutdown has ended all services, and every client that asked for
+// it has its reply. It returns what Shutdown returns.
 func (s *Server) Serve(l *net.TCPListener) error {
-	go func() {
-		<-s.drained
-		l.SetDeadline(time.Unix(1, 0)) // ends accept
-		s.conns.noMoreWaiting()
-	}()
-	for range standing {
-		s.handlers.Go(func() {
-			for c := range s.next {
-				s.serve(c)
-			}
-		})
-	}
+	go s.wake(l)
 	s.accept(l)
 	s.acceptLate(l)
 	l.Close()
 	close(s.closed)
-	close(s.next)
-	s.conns.setEnding(lateLines)
+	s.clients.hurryUp()
+	s.refused.hurryUp()
 	s.handlers.Wait()
 	return s.left
 }
 
-// shutdownFor is Shutdown for a client: when it is told, the next daemon may have the port.
-func (s *Server) shutdownFor() error {
-	err := s.Shutdown()
-	<-s.closed
-	return err
-}
-
-// Shutdown ends all services and then Serve; the first call does it, all
-// return when the services are gone. Its error names those that are not.
-func (s *Server) Shutdown() error {
+// Shutdown ends all services and then Serve. The first call does it and logs why; every call returns
+// when the services are gone. The error names those that are not.
+func (s *Server) Shutdown(why string) error {
 	s.shutdown.Do(func() {
+		s.log.Print(why)
 		close(s.ending)
 		s.left = s.services.Shutdown()
 		close(s.drained)
@@ -114,136 +105,147 @@ func (s *Server) Shutdown() error {
 	return s.left
 }
 
+// shutdownFor is Shutdown for a client. It returns when the port is free for the next daemon.
+func (s *Server) shutdownFor(user string) error {
+	why := "shutdown requested"
+	if user != "" {
+		why += " by " + user
+	}
+	err := s.Shutdown(why)
+	<-s.closed
+	return err
+}
+
 // Ending is closed when the first Shutdown begins.
 func (s *Server) Ending() <-chan struct{} { return s.ending }
 
-// accept returns when l's deadline has passed. What else accept meets passes
-// too (no descriptors, most often): silent clients give way, and it waits, longer each time.
+// accept returns when all services are gone. If accept fails, most often for lack of descriptors,
+// silent clients give some back, and accept is tried again after a pause.
 func (s *Server) accept(l *net.TCPListener) {
 	var pause time.Duration
 	for {
-		s.conns.makeRoom()
-		err := s.acceptOne(l)
+		conn, err := l.AcceptTCP()
 		switch {
 		case err == nil:
 			pause = 0
-		case ended(err):
-			return
+			s.take(conn)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if s.interrupted(l) {
+				return
+			}
 		default:
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			pause = min(max(2*pause, 5*time.Millisecond), 100*time.Millisecond)
 			s.complain("accept error: %v", err)
-			s.conns.retreat()
+			s.clients.shrink()
 			time.Sleep(pause)
 		}
 	}
 }
 
-// acceptLate takes those who were connecting when the last service went, to
-// ask for the same: to close on them would reset them. It ends when nobody was there for lateWaits
-// gaps in all, which somebody who connects again and again does not put off.
+// acceptLate takes the clients that are in the queue when the services are gone, or about to
+// connect, most likely to ask for the same: closing the listener would reset them. It ends when
+// none came for lateGaps in a row. One long gap could pass while the process is paused.
 func (s *Server) acceptLate(l *net.TCPListener) {
-	for n, waits, crowded := 0, 0, 0; n < lateMax && waits < lateWaits && crowded < lateCrowded; n++ {
-		if !s.conns.hasRoom() { // nor may it ever have, if all wait for the end of this
-			time.Sleep(lateGap)
-			crowded++
-			continue
-		}
-		began := time.Now()
-		l.SetDeadline(began.Add(lateGap))
+	end := time.Now().Add(lateMost)
+	for quiet := 0; quiet < lateGaps && time.Now().Before(end); {
+		l.SetDeadline(time.Now().Add(lateGap))
 		conn, err := l.AcceptTCP()
-		if time.Since(began) >= lateGap/2 {
-			waits++
-		}
 		switch {
 		case err == nil:
+			quiet = 0
 			s.take(conn)
-		case !ended(err):
+			continue
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			s.clients.shrink()
 			time.Sleep(lateGap)
-			crowded++
 		}
+		quiet++
 	}
 }
 
-// acceptOne needs room for a connection.
-func (s *Server) acceptOne(l *net.TCPListener) error {
-	conn, err := l.AcceptTCP()
-	if err == nil {
-		s.take(conn)
-	}
-	return err
-}
-
+// take gives a new connection a place and a handler, or refuses it.
 func (s *Server) take(conn *net.TCPConn) {
-	c := s.conns.add(conn, s.allow(conn))
-	select {
-	case s.next <- c:
-	default: // all are busy, and may be for long
-		s.handlers.Go(func() { s.serve(c) })
-	}
-}
-
-func ended(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
-}
-
-// serve answers one connection and closes it.
-func (s *Server) serve(c *conn) {
-	defer s.conns.close(c)
-	reply, clean := s.answer(c)
-	if reply == nil {
+	user, err := s.allow(conn)
+	if err != nil {
+		s.refuse(conn, err)
 		return
 	}
-	line := protocol.EncodeLine(reply)
-	s.conns.replying(c, len(line))
-	if _, err := c.Write(line); err != nil {
+	for range crowdTries { // the handlers may just need a moment
+		if c := s.clients.add(conn, user, lineTimeout); c != nil {
+			s.handlers.Go(func() { s.serve(c) })
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	s.refuse(conn, errCrowded)
+}
+
+// refuse replies why at once, whatever the client asks. It waits for nothing: a new socket has room
+// for a line. The client keeps one of the few places in refused until it hangs up, so that the
+// reply is not lost.
+func (s *Server) refuse(conn *net.TCPConn, why error) {
+	conn.SetDeadline(time.Now().Add(lingerTimeout))
+	conn.Write(protocol.EncodeLine(refused(why.Error())))
+	c := s.refused.add(conn, "", lingerTimeout)
+	if c == nil {
+		conn.Close()
+		return
+	}
+	s.handlers.Go(func() {
+		defer c.leave()
+		if c.linger() { // otherwise it has only looked whether the port is open
+			s.complain("connection error: %v", why)
+		}
+	})
+}
+
+// serve answers one client and closes the connection. There is no reply to a client that sends no
+// line in time or hangs up.
+func (s *Server) serve(c *client) {
+	defer c.leave()
+	line, more, err := s.lines.ReadLine(c)
+	var reply protocol.Reply
+	switch {
+	case err == nil:
+		reply = s.dispatch(line, c.user)
+	case errors.Is(err, protocol.ErrLineTooLong), errors.Is(err, protocol.ErrTooManyLong):
+		reply = invalid(err)
+	default:
+		return
+	}
+	c.patience(writeTimeout)
+	if _, err := c.Write(protocol.EncodeLine(reply)); err != nil {
 		s.complain("connection error: %v", err)
 		return
 	}
-	if !clean { // to close on unread input would reset the connection, and could take the reply with it
-		c.CloseWrite()
-		s.conns.lingering(c)
-		discard(c)
+	if more || !reply.OK { // a client that sends nonsense may send more of it
+		c.patience(lingerTimeout)
+		c.linger()
 	}
 }
 
-// discard reads to the end in a small buffer: thousands of clients may have to be read out at
-// once, and io.Discard takes 8 KiB for each.
-func discard(c *conn) {
+// linger ends the reply, and reads on until the client hangs up: closing a connection with unread
+// input resets it, and the client might lose the reply. It reports whether anything was read. The
+// buffer is small, as there may be thousands; each client waits for all others after each read.
+func (c *client) linger() bool {
+	c.CloseWrite()
 	var scrap [512]byte
-	for {
-		if _, err := c.Read(scrap[:]); err != nil {
-			return
+	total := 0
+	for total < lingerMost {
+		n, err := c.Read(scrap[:])
+		total += n
+		if err != nil {
+			break
 		}
+		runtime.Gosched()
 	}
+	return total > 0
 }
 
-// answer reads a request and carries it out. clean means that the client has sent nothing that was
-// not read. There is no reply to a client that has sent no line in time or has gone.
-func (s *Server) answer(c *conn) (reply *protocol.Reply, clean bool) {
-	line, more, err := s.lines.ReadLine(c)
-	s.conns.hasSpoken(c)
-	var r protocol.Reply
-	switch {
-	case errors.Is(err, protocol.ErrLineTooLong), errors.Is(err, protocol.ErrTooManyLong):
-		r = invalid(err)
-	case err != nil:
-		return nil, false
-	case c.refused != nil:
-		if len(line) > 0 { // else it is somebody who looked whether the port is open
-			s.complain("connection error: %v", c.refused)
-		}
-		r = refused(c.refused.Error())
-	default:
-		r = s.dispatch(line)
-		return &r, r.OK && !more
-	}
-	return &r, false
-}
-
-// complain logs at most one line a second of what any client can cause.
+// complain logs at most one line a second of what clients can cause.
 func (s *Server) complain(format string, args ...any) {
-	now, last := time.Now().UnixNano(), s.complained.Load()
-	if now-last >= int64(time.Second) && s.complained.CompareAndSwap(last, now) {
+	now, next := int64(time.Since(s.began)), s.complainNow.Load()
+	if now >= next && s.complainNow.CompareAndSwap(next, now+int64(time.Second)) {
 		s.log.Printf(format, args...)
 	}
 }

@@ -30,7 +30,7 @@ func FuzzStatusCode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		code, ok := statusCode(line)
+		code, ok := statusCode(string(line))
 		wantCode, wantOK := statusModel(line)
 		if code != wantCode || ok != wantOK {
 			t.Errorf("%q: got %d, %v; the model says %d, %v", line, code, ok, wantCode, wantOK)

@@ -1,104 +1,189 @@
 package packages
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/BurntSushi/toml"
 )
 
-// definition is what the daemon needs of a package.toml. The types of its
-// fields check themselves while they are decoded, because only then does the parser
-// still know the line.
+// definition is what the daemon needs of a package.toml. The types of its fields check themselves
+// while they are decoded, because only then does the parser still know the line.
 type definition struct {
-	binary     fileName
-	hasService bool
-	port       port // 0: none
-	health     healthPath
-	eager      startup
+	binary        fileName
+	hasService    bool
+	port          port // 0: none
+	health        healthPath
+	eager         startup
+	startTimeout  duration
+	stopTimeout   duration // 0: none
+	healthTimeout duration
+	healthRetries retries
+
+	warnings []string // what has no effect
+}
+
+const (
+	defaultStopTimeout = 5 * time.Second
+	maxTimeout         = time.Hour
+	maxRetries         = 1000
+	maxWarnings        = 10
+)
+
+// service returns the service that the definition in dir describes.
+func (d definition) service(name, version, dir string) Service {
+	s := Service{
+		Name: name, Version: version, Dir: dir, Binary: filepath.Join(dir, string(d.binary)),
+		Port: int(d.port), Health: string(d.health), Eager: bool(d.eager),
+		StartTimeout: time.Duration(d.startTimeout), StopTimeout: time.Duration(d.stopTimeout),
+		HealthTimeout: time.Duration(d.healthTimeout), HealthRetries: int(d.healthRetries),
+		StopTimeoutSet: d.stopTimeout != 0,
+	}
+	if !s.StopTimeoutSet {
+		s.StopTimeout = defaultStopTimeout
+	}
+	for _, w := range d.warnings {
+		s.Warnings = append(s.Warnings, filepath.Join(dir, "package.toml")+": "+w)
+	}
+	return s
 }
 
 func readDefinition(path string) (definition, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, maxDefinition)
 	if err != nil {
 		return definition{}, err
 	}
 	def, err := parseDefinition(string(data))
 	if err != nil {
-		return def, fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
+		return def, fmt.Errorf("%s: %w", path, err)
 	}
 	return def, nil
 }
 
-// table is a TOML table that is not decoded yet. Fields are picked by
-// their exact names; decoding into a struct would take them in any case.
+// table is a TOML table that is not decoded yet. Fields are picked by their exact names; decoding
+// into a struct would take them in any case.
 type table map[string]toml.Primitive
 
 func parseDefinition(data string) (definition, error) {
-	def := definition{health: "/health"}
-	if err := checkDepth(data); err != nil {
+	def := definition{
+		health:        "/health",
+		startTimeout:  duration(10 * time.Second),
+		healthTimeout: duration(2 * time.Second),
+	}
+	if err := checkBounds(data); err != nil {
 		return def, err
 	}
+	err := def.decode(data)
+	var parse toml.ParseError
+	if errors.As(err, &parse) {
+		err = errors.New(describe(parse))
+	}
+	return def, err
+}
+
+// describe is the message of a ParseError without what a file can make of it: names and values of
+// any length.
+func describe(e toml.ParseError) string {
+	key := ""
+	if e.LastKey != "" {
+		key = " (last key " + quote(e.LastKey) + ")"
+	}
+	return fmt.Sprintf("line %d%s: %s", e.Position.Line, key, clip(e.Message, maxMessage))
+}
+
+func (d *definition) decode(data string) error {
 	var top, service table
 	md, err := toml.Decode(data, &top)
 	if err != nil {
-		return def, err
+		return err
 	}
-	_, def.hasService = top["service"]
-	var ignored text
-	for _, f := range []struct {
-		in  *table
-		key string
-		to  any
-	}{
-		{&top, "name", &ignored},
-		{&top, "version", &ignored},
-		{&top, "binary", &def.binary},
-		{&top, "service", new(isTable)},
-		{&top, "service", &service},
-		{&service, "start", &ignored},
-		{&service, "port", &def.port},
-		{&service, "health", &def.health},
-		{&service, "startup", &def.eager},
-	} {
-		if err := f.in.get(md, f.key, f.to); err != nil {
-			return def, err
+	_, d.hasService = top["service"]
+	var ignored, start text
+	inService := []field{
+		{"start", &start},
+		{"port", &d.port},
+		{"health", &d.health},
+		{"startup", &d.eager},
+		{"start-timeout", &d.startTimeout},
+		{"stop-timeout", &d.stopTimeout},
+		{"health-timeout", &d.healthTimeout},
+		{"health-retries", &d.healthRetries},
+	}
+	err = top.get(md, []field{{"name", &ignored}, {"version", &ignored}, {"binary", &d.binary}, {"service", new(isTable)}, {"service", &service}})
+	if err == nil {
+		err = service.get(md, inService)
+	}
+	d.warn(service, inService, string(start))
+	return err
+}
+
+// warn notes what under [service] has no effect.
+func (d *definition) warn(service table, known []field, start string) {
+	for key := range service {
+		if !slices.ContainsFunc(known, func(f field) bool { return f.key == key }) {
+			d.warnings = append(d.warnings, fmt.Sprintf("unknown key %s under [service] has no effect", quote(key)))
 		}
 	}
-	return def, nil
-}
-
-// get decodes the field key, if it is there, to where to points.
-func (t table) get(md toml.MetaData, key string, to any) error {
-	value, ok := t[key]
-	if !ok {
-		return nil
+	slices.Sort(d.warnings)
+	if n := len(d.warnings); n > maxWarnings {
+		d.warnings = append(d.warnings[:maxWarnings], fmt.Sprintf("%d more unknown keys under [service]", n-maxWarnings))
 	}
-	return md.PrimitiveDecode(value, to)
+	if runs := string(d.binary) + " --listen=:{port}"; start != "" && start != runs {
+		d.warnings = append(d.warnings, fmt.Sprintf("start = %s under [service] has no effect: what runs is %s", quote(start), quote(runs)))
+	}
 }
 
-type (
-	text       struct{} // checked, and of no use here
-	fileName   string
-	port       int
-	healthPath string
-	startup    bool
-	isTable    struct{} // toml decodes what is no table into a map as an empty one
-)
+// field is the key of a field and where its value goes.
+type field struct {
+	key string
+	to  any
+}
 
-func (isTable) UnmarshalTOML(v any) error {
-	if _, ok := v.(map[string]any); !ok {
-		return fmt.Errorf("%s is not a table", quote(v))
+// get decodes those of the fields that are there.
+func (t table) get(md toml.MetaData, fields []field) error {
+	for _, f := range fields {
+		if value, ok := t[f.key]; ok {
+			if err := md.PrimitiveDecode(value, f.to); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-func (text) UnmarshalTOML(v any) error {
-	if _, ok := v.(string); !ok {
+type (
+	text       string
+	fileName   string
+	port       int
+	healthPath string
+	startup    bool
+	duration   time.Duration
+	retries    int
+	isTable    struct{} // toml decodes what is no table into a map as an empty one
+)
+
+func (isTable) UnmarshalTOML(v any) error {
+	switch v.(type) {
+	case map[string]any:
+		return nil
+	case []map[string]any:
+		return errors.New("[[service]] is a list of tables: write [service]")
+	}
+	return fmt.Errorf("%s is not a table", quote(v))
+}
+
+func (t *text) UnmarshalTOML(v any) error {
+	s, ok := v.(string)
+	if !ok {
 		return fmt.Errorf("%s is not a string in quotes", quote(v))
 	}
+	*t = text(s)
 	return nil
 }
 
@@ -138,16 +223,41 @@ func (e *startup) UnmarshalTOML(v any) error {
 	return nil
 }
 
+func (d *duration) UnmarshalTOML(v any) error {
+	s, _ := v.(string)
+	t, err := time.ParseDuration(s)
+	if err != nil || t <= 0 || t > maxTimeout {
+		return fmt.Errorf(`%s is not a duration in quotes, as in "1m30s", of more than 0 and at most 1h`, quote(v))
+	}
+	*d = duration(t)
+	return nil
+}
+
+func (r *retries) UnmarshalTOML(v any) error {
+	n, ok := v.(int64)
+	if !ok || n < 0 || n > maxRetries {
+		return fmt.Errorf("%s is not a whole number from 0 to %d", quote(v), maxRetries)
+	}
+	*r = retries(n)
+	return nil
+}
+
+const (
+	maxQuote   = 100 // bytes of a value in a message
+	maxMessage = 400 // bytes of a message of the parser
+)
+
 // quote shows a value of the wrong kind on one line and at a bounded length.
 func quote(v any) string {
-	s := fmt.Sprint(v)
-	switch v.(type) {
-	case int64, float64, bool:
-	default:
-		s = strconv.Quote(s)
+	switch v := v.(type) {
+	case int64, bool:
+		return fmt.Sprint(v)
+	case float64:
+		s := strconv.FormatFloat(v, 'g', -1, 64)
+		if strings.Trim(s, "-0123456789") == "" {
+			s += ".0" // so that 9801.0 does not look like a good port
+		}
+		return s
 	}
-	if len(s) > 100 {
-		s = strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
+	return strconv.Quote(clip(fmt.Sprint(v), maxQuote))
 }

@@ -42,16 +42,18 @@ func TestEager(t *testing.T) {
 	installFile(t, filepath.Join(home, "store", "no-definition", "1.0.0", "package.yaml"), "")
 	installFile(t, filepath.Join(home, "modules", "README"), "not a receipt")
 
-	list, err := Home(home).Eager()
+	h := Open(home)
+	names, err := h.Names()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, c := range list {
-		if c.Err != nil {
-			c.Name += "!"
+	for _, name := range names {
+		if eager, err := h.Eager(name); err != nil {
+			got = append(got, name+"!")
+		} else if eager {
+			got = append(got, name)
 		}
-		got = append(got, c.Name)
 	}
 	if want := "bad-definition! bad-receipt! gone! kv web"; strings.Join(got, " ") != want {
 		t.Errorf("got %v, want %s", got, want)
@@ -69,21 +71,24 @@ func TestEagerBrokenErrors(t *testing.T) {
 		{receipt, `{"schema":2,"current":"1.0.0"}`, receipt + ": receipt schema 2 is newer than 1: this home belongs to a newer zacor"},
 	} {
 		installFile(t, c.path, c.content)
-		list, err := Home(home).Eager()
-		if err != nil || len(list) != 1 || list[0].Err == nil || list[0].Err.Error() != c.want {
-			t.Errorf("got %v, %v; want %s", list, err, c.want)
+		if eager, err := Open(home).Eager("kv"); err == nil || eager || err.Error() != c.want {
+			t.Errorf("got %v, %v; want %s", eager, err, c.want)
 		}
 	}
 }
 
-func TestEagerNoModules(t *testing.T) {
+func TestNamesWithoutModules(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
-	if list, err := Home(home).Eager(); len(list) != 0 || err != nil {
-		t.Errorf("a fresh home: %v, %v; want nothing", list, err)
+	if names, err := Open(home).Names(); len(names) != 0 || err != nil {
+		t.Errorf("a fresh home: %v, %v; want nothing", names, err)
 	}
 	installFile(t, filepath.Join(home, "modules"), "a file in the folder's place")
-	if _, err := Home(home).Eager(); err == nil || !strings.HasPrefix(err.Error(), "cannot list the installed packages: ") {
+	if _, err := Open(home).Names(); err == nil || !strings.HasPrefix(err.Error(), "cannot list the installed packages: ") {
+		t.Errorf("got %v, want an error", err)
+	}
+	missing := filepath.Join(home, "missing")
+	if _, err := Open(missing).Names(); err == nil || !strings.HasPrefix(err.Error(), "no packages in the home "+missing+": ") {
 		t.Errorf("got %v, want an error", err)
 	}
 }

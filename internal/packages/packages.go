@@ -1,46 +1,49 @@
-// Package packages reads the home: which packages are installed, and what
-// their services run. Everything is read afresh on each call, so that an
-// upgrade is picked up, and nothing that a name or a file says reaches outside
-// modules/ and store/NAME/VERSION/.
+// Package packages reads the home: which packages are installed, and what their services run.
+// Everything is read afresh on each call, so that an upgrade is picked up. Nothing that a name or a
+// file says reaches outside modules/ and store/NAME/VERSION/.
 package packages
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+	"time"
 	"unicode"
 )
 
-// A Home is the folder that holds modules/ and store/.
-type Home string
-
-// Service is what one installed package runs.
+// Service describes the service of an installed package.
 type Service struct {
 	Name    string
 	Version string
-	Binary  string // the path of an existing file
+	Dir     string // the absolute path of the package's folder
+	Binary  string // the path of an existing file in it
 	Port    int    // 1 to 65535
 	Health  string // starts with "/", holds no space or control character
+	Eager   bool
+
+	StartTimeout   time.Duration
+	StopTimeout    time.Duration
+	StopTimeoutSet bool // by the definition
+	HealthTimeout  time.Duration
+	HealthRetries  int // failed checks in a row that are tolerated
+
+	Warnings []string // what in the definition has no effect, one line each
 }
 
 const (
-	receiptSchema = 1       // the newest that this daemon reads
-	maxName       = 100     // characters of a package name
-	maxFile       = 1 << 20 // bytes of a receipt or definition; real ones have hundreds
-	maxHealth     = 1024    // characters of a health path
+	maxName   = 100  // bytes of a package name
+	maxFile   = 255  // bytes of the name of a version or a binary
+	maxHealth = 1024 // bytes of a health path
 )
 
 const nameChars = "abcdefghijklmnopqrstuvwxyz0123456789"
 
-// ValidName tells whether a package can have this name at all: words of nameChars with hyphens
-// between, a letter first. (Package regexp would say it in a line, and take a quarter of a megabyte.)
+// ValidName reports whether name can be the name of a package: words of nameChars with hyphens
+// between them, a letter first. (Package regexp says that in a line, and takes a quarter of a
+// megabyte.)
 func ValidName(name string) bool {
 	for word := range strings.SplitSeq(name, "-") {
 		if word == "" || strings.Trim(word, nameChars) != "" {
@@ -50,14 +53,25 @@ func ValidName(name string) bool {
 	return len(name) <= maxName && name[0] >= 'a'
 }
 
-// Load returns what the installed version of a package runs. Its errors are
-// meant for the wire.
-func (h Home) Load(name string) (Service, error) {
+// Load returns the service of the installed version of a package. Its errors are meant for the
+// wire. If the definition describes a service but it cannot be started, the service comes with the
+// error, and its Port is not 0.
+func (h *Home) Load(name string) (Service, error) {
+	if !ValidName(name) {
+		return Service{}, notFound(name)
+	}
+	return within(h, name, func() (Service, error) { return h.load(name) })
+}
+
+func (h *Home) load(name string) (Service, error) {
 	r, err := h.receipt(name)
 	if err != nil {
 		return Service{}, err
 	}
-	dir := filepath.Join(string(h), "store", name, r.current)
+	dir, err := h.folder(name, r.current)
+	if err != nil {
+		return Service{}, err
+	}
 	def, err := readDefinition(filepath.Join(dir, "package.toml"))
 	if err != nil {
 		return Service{}, err
@@ -67,121 +81,73 @@ func (h Home) Load(name string) (Service, error) {
 		return Service{}, fmt.Errorf("package '%s' has no service section", name)
 	case def.port == 0:
 		return Service{}, fmt.Errorf("service '%s' has no port configured", name)
-	case def.binary == "":
-		return Service{}, fmt.Errorf("package '%s' has no binary", name)
 	}
-	binary := filepath.Join(dir, string(def.binary))
-	if _, err := os.Stat(binary); err != nil {
-		return Service{}, fmt.Errorf("binary not found: %s", binary)
+	s := def.service(name, r.current, dir)
+	if def.binary == "" {
+		return s, fmt.Errorf("package '%s' has no binary", name)
 	}
-	return Service{name, r.current, binary, int(def.port), string(def.health)}, nil
+	if _, err := os.Stat(s.Binary); err != nil {
+		return s, fmt.Errorf("binary not found: %s", s.Binary)
+	}
+	return s, nil
 }
 
-// receipt is what the daemon needs of modules/NAME.json.
-type receipt struct {
-	current string
-	active  bool
+func notFound(name string) error {
+	return fmt.Errorf("package '%s' not found", clip(name, maxName))
 }
 
-func (h Home) receipt(name string) (receipt, error) {
-	notFound := fmt.Errorf("package '%s' not found", name)
-	if !ValidName(name) {
-		return receipt{}, notFound
-	}
-	path := filepath.Join(string(h), "modules", name+".json")
-	data, err := readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return receipt{}, notFound
-	}
-	if err != nil {
-		return receipt{}, err
-	}
-	r, err := parseReceipt(data)
-	if err != nil {
-		return receipt{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
-}
-
-// parseReceipt decodes by way of a map, because encoding/json alone takes
-// field names in any case. The schema comes first: it says what the others mean.
-func parseReceipt(data []byte) (receipt, error) {
-	r := receipt{active: true}
-	var f fields
-	if err := json.Unmarshal(data, &f); err != nil {
-		return r, fmt.Errorf("not a receipt: %w", located(data, err))
-	}
-	var schema int
-	if err := f.get("schema", &schema); err != nil {
-		return r, err
-	}
-	if schema > receiptSchema {
-		return r, fmt.Errorf("receipt schema %d is newer than %d: this home belongs to a newer zacor", schema, receiptSchema)
-	}
-	if schema < 1 {
-		return r, fmt.Errorf("receipt schema %d is unknown", schema)
-	}
-	if err := f.get("current", &r.current); err != nil {
-		return r, err
-	}
-	if _, ok := f["active"]; ok {
-		if err := f.get("active", &r.active); err != nil {
-			return r, err
+// Names returns the names of the installed packages. A home without modules has none; the error is
+// that there is no home, or that modules cannot be read.
+func (h *Home) Names() ([]string, error) {
+	return within(h, "", func() ([]string, error) {
+		entries, err := os.ReadDir(filepath.Join(h.dir, "modules"))
+		if _, serr := os.Stat(h.dir); serr != nil {
+			return nil, fmt.Errorf("no packages in the home %s: %w", h.dir, errors.Unwrap(serr))
 		}
-	}
-	if !plainName(r.current) {
-		return r, fmt.Errorf("current version %q is not a plain file name", r.current)
-	}
-	return r, nil
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("cannot list the installed packages: %w", err)
+		}
+		var names []string
+		for _, e := range entries {
+			if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && ValidName(name) {
+				names = append(names, name)
+			}
+		}
+		return names, nil
+	})
 }
 
-// fields is a JSON object whose fields are picked by their exact names.
-type fields map[string]json.RawMessage
-
-func (f fields) get(key string, to any) error {
-	raw, ok := f[key]
-	if !ok {
-		return fmt.Errorf("field `%s` is missing", key)
-	}
-	if err := json.Unmarshal(raw, to); err != nil || string(raw) == "null" {
-		return fmt.Errorf("field `%s` has the wrong type", key)
-	}
-	return nil
+// Eager reports whether an installed package is active and its definition says
+// startup = "eager". An error means that the package is too broken to tell. A package without a
+// definition is not: most of zacor's packages have no service, and no package.toml.
+func (h *Home) Eager(name string) (bool, error) {
+	return within(h, name, func() (bool, error) {
+		r, err := h.receipt(name)
+		if err != nil || !r.active {
+			return false, err
+		}
+		dir, err := h.folder(name, r.current)
+		if err != nil {
+			return false, err
+		}
+		def, err := readDefinition(filepath.Join(dir, "package.toml"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return bool(def.eager), err
+	})
 }
 
-// located adds to an error of encoding/json the line, where it knows it.
-func located(data []byte, err error) error {
-	var syntax *json.SyntaxError
-	if !errors.As(err, &syntax) {
-		return errors.New("not a JSON object")
-	}
-	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:syntax.Offset], []byte("\n")), err)
-}
-
-// plainName tells whether s names a file in a folder and nothing else, on
-// any system.
+// plainName reports whether s names a file in a folder and nothing else, on any system.
 func plainName(s string) bool {
-	return s != "." && filepath.IsLocal(s) && !strings.ContainsAny(s, `/\`) && strings.IndexFunc(s, unicode.IsControl) < 0
+	return len(s) <= maxFile && s != "." && filepath.IsLocal(s) && !strings.ContainsAny(s, `/\`) &&
+		strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
-// readFile reads a regular file of bounded size. It cannot be held up by a
-// FIFO that somebody put in the file's place.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
+// clip returns the first n bytes of s, with an ellipsis for the rest.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s: larger than %d bytes", path, maxFile)
-	}
-	return data, err
+	return strings.ToValidUTF8(s[:n], "") + "…"
 }

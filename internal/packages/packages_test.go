@@ -1,10 +1,14 @@
 package packages
 
 import (
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -19,16 +23,16 @@ port = 9200
 )
 
 // newHome returns a home with one good package, kv.
-func newHome(t *testing.T) Home {
+func newHome(t *testing.T) *Home {
 	t.Helper()
-	h := Home(t.TempDir())
+	h := Open(t.TempDir())
 	h.write(t, "modules/kv.json", goodReceipt)
 	h.write(t, "store/kv/1.0.0/package.toml", goodDefinition)
 	h.write(t, "store/kv/1.0.0/kv", "")
 	return h
 }
 
-func (h Home) write(t *testing.T, path, content string) {
+func (h *Home) write(t *testing.T, path, content string) {
 	t.Helper()
 	path = h.at(path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -39,17 +43,17 @@ func (h Home) write(t *testing.T, path, content string) {
 	}
 }
 
-func (h Home) at(path string) string { return filepath.Join(string(h), filepath.FromSlash(path)) }
+func (h *Home) at(path string) string { return filepath.Join(h.dir, filepath.FromSlash(path)) }
 
 // loadFails loads kv, which must fail with the error want, where HOME stands
 // for the home.
-func (h Home) loadFails(t *testing.T, want string) {
+func (h *Home) loadFails(t *testing.T, want string) {
 	t.Helper()
 	s, err := h.Load("kv")
 	if err == nil {
 		t.Fatalf("got %+v; want the error %q", s, want)
 	}
-	if got := strings.ReplaceAll(err.Error(), string(h), "HOME"); got != want {
+	if got := strings.ReplaceAll(err.Error(), h.dir, "HOME"); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
@@ -57,17 +61,55 @@ func (h Home) loadFails(t *testing.T, want string) {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	want := Service{"kv", "1.0.0", h.at("store/kv/1.0.0/kv"), 9200, "/health"}
-	if got, err := h.Load("kv"); err != nil || got != want {
+	want := Service{
+		Name: "kv", Version: "1.0.0", Dir: h.at("store/kv/1.0.0"), Binary: h.at("store/kv/1.0.0/kv"), Port: 9200, Health: "/health",
+		StartTimeout: 10 * time.Second, StopTimeout: 5 * time.Second, HealthTimeout: 2 * time.Second,
+	}
+	if got, err := h.Load("kv"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 	// An upgrade is picked up by the next call.
-	h.write(t, "store/kv/2.0.0/package.toml", "binary=\"new\"\n[service]\nport=1\nhealth=\"/\"")
+	h.write(t, "store/kv/2.0.0/package.toml", "binary=\"new\"\n[service]\nport=1\nhealth=\"/\"\nstartup=\"eager\"\nstart-timeout=\"1h\"\n"+
+		"stop-timeout=\"5s\"\nhealth-timeout=\"1ms\"\nhealth-retries=3\nstart=\"new\"\nrestart=\"always\"")
 	h.write(t, "store/kv/2.0.0/new", "")
 	h.write(t, "modules/kv.json", `{"schema":1,"current":"2.0.0"}`)
-	want = Service{"kv", "2.0.0", h.at("store/kv/2.0.0/new"), 1, "/"}
-	if got, err := h.Load("kv"); err != nil || got != want {
+	definition := h.at("store/kv/2.0.0/package.toml")
+	want = Service{
+		Name: "kv", Version: "2.0.0", Dir: h.at("store/kv/2.0.0"), Binary: h.at("store/kv/2.0.0/new"), Port: 1, Health: "/", Eager: true,
+		StartTimeout: time.Hour, StopTimeout: 5 * time.Second, StopTimeoutSet: true, HealthTimeout: time.Millisecond, HealthRetries: 3,
+		Warnings: []string{
+			definition + `: unknown key "restart" under [service] has no effect`,
+			definition + `: start = "new" under [service] has no effect: what runs is "new --listen=:{port}"`,
+		},
+	}
+	if got, err := h.Load("kv"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("after an upgrade: got %+v, %v; want %+v", got, err, want)
+	}
+}
+
+// A definition that was read comes with the error that keeps its service from starting.
+func TestLoadWithoutBinary(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	os.Remove(h.at("store/kv/1.0.0/kv"))
+	s, err := h.Load("kv")
+	if err == nil || s.Name != "kv" || s.Port != 9200 || s.StopTimeout != 5*time.Second {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
+// However many keys have no effect, a start logs a few lines.
+func TestManyWarnings(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	var keys strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&keys, "%c%d = 1\n", 'a'+i%26, i)
+	}
+	h.write(t, "store/kv/1.0.0/package.toml", goodDefinition+keys.String())
+	s, err := h.Load("kv")
+	if err != nil || len(s.Warnings) != 11 || !strings.HasSuffix(s.Warnings[10], ": 990 more unknown keys under [service]") {
+		t.Errorf("got %q, %v", s.Warnings, err)
 	}
 }
 
@@ -97,14 +139,21 @@ func TestLoadErrors(t *testing.T) {
 
 func TestLoadNotFound(t *testing.T) {
 	t.Parallel()
-	for _, h := range []Home{Home(t.TempDir()), newHome(t)} {
+	for _, h := range []*Home{Open(t.TempDir()), newHome(t)} {
 		if _, err := h.Load("other"); err == nil || err.Error() != "package 'other' not found" {
 			t.Errorf("got %v", err)
 		}
 	}
 	h := newHome(t)
 	h.write(t, "modules/kv.json", `{"schema":1,"current":"9.9.9"}`)
-	h.loadFails(t, "open HOME/store/kv/9.9.9/package.toml: no such file or directory")
+	h.loadFails(t, `HOME/modules/kv.json: version "9.9.9" is not in HOME/store/kv`)
+	os.Mkdir(h.at("store/kv/9.9.9"), 0o755)
+	h.loadFails(t, "stat HOME/store/kv/9.9.9/package.toml: no such file or directory")
+	os.Remove(h.at("modules/kv.json"))
+	if err := os.Symlink("gone.json", h.at("modules/kv.json")); err != nil {
+		t.Skip(err)
+	}
+	h.loadFails(t, `HOME/modules/kv.json: a link to "gone.json", which is not there`)
 }
 
 // Names that try to reach another file find nothing, even where there is one.
@@ -115,13 +164,17 @@ func TestLoadNames(t *testing.T) {
 	h.write(t, "modules/Upper.json", goodReceipt)
 	for _, name := range []string{
 		"", ".", "..", "../outside", "../modules/kv", "kv/", "/kv", "./kv", `..\outside`, "kv\x00", "kv\n", "kv.json", "Upper",
-		"-kv", "kv-", "k--v", "1kv", "k_v", "kv ", " kv", "kv%2f", "ｋv", "é", filepath.Join(string(h), "outside"),
-		strings.Repeat("k", maxName+1), "*", "k?", "C:kv", "~",
+		"-kv", "kv-", "k--v", "1kv", "k_v", "kv ", " kv", "kv%2f", "ｋv", "é", filepath.Join(h.dir, "outside"),
+		"*", "k?", "C:kv", "~",
 	} {
 		_, err := h.Load(name)
 		if err == nil || err.Error() != "package '"+name+"' not found" {
 			t.Errorf("%q: got %v", name, err)
 		}
+	}
+	_, err := h.Load(strings.Repeat("k", 10_000))
+	if want := "package '" + strings.Repeat("k", maxName) + "…' not found"; err == nil || err.Error() != want {
+		t.Errorf("a name without end: got %v", err)
 	}
 	long := strings.Repeat("k", maxName)
 	if _, err := h.Load(long); err == nil || err.Error() != "package '"+long+"' not found" {
@@ -135,9 +188,9 @@ func TestQuote(t *testing.T) {
 		value any
 		want  string
 	}{
-		{int64(70000), "70000"}, {1.5, "1.5"}, {true, "true"}, {"a\nb", `"a\nb"`},
+		{int64(70000), "70000"}, {1.5, "1.5"}, {1.0, "1.0"}, {-1e30, "-1e+30"}, {math.Inf(1), "+Inf"}, {true, "true"}, {"a\nb", `"a\nb"`},
 		{[]any{"a\nb"}, `"[a\nb]"`}, {map[string]any{"a": "\x1b"}, `"map[a:\x1b]"`},
-		{strings.Repeat("é", 200), `"` + strings.Repeat("é", 49) + "…"},
+		{"a" + strings.Repeat("é", 200), `"a` + strings.Repeat("é", 49) + `…"`},
 	} {
 		if got := quote(c.value); got != c.want {
 			t.Errorf("%v: got %s, want %s", c.value, got, c.want)

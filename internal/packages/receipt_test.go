@@ -26,28 +26,34 @@ func TestReceipt(t *testing.T) {
 func TestReceiptErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ about, text, want string }{
-		{"empty", "", "not a receipt: line 1: unexpected end of JSON input"},
-		{"no JSON", "schema: 1", "not a receipt: line 1: invalid character 's' looking for beginning of value"},
-		{"half", `{"schema":1`, "not a receipt: line 1: unexpected end of JSON input"},
-		{"two", goodReceipt + goodReceipt, "not a receipt: line 1: invalid character '{' after top-level value"},
+		{"empty", "", "not a receipt: the file is empty"},
+		{"no JSON", "schema: 1", "not a receipt: not a JSON object"},
+		{"half", `{"schema":1`, "not a receipt: unexpected end of the file"},
+		{"two", goodReceipt + goodReceipt, "not a receipt: more than one JSON object"},
 		{"array", `[1]`, "not a receipt: not a JSON object"},
-		{"null", `null`, "field `schema` is missing"},
-		{"no schema", `{"current":"1.0.0"}`, "field `schema` is missing"},
-		{"schema in another case", `{"Schema":1,"current":"1.0.0"}`, "field `schema` is missing"},
-		{"no current", `{"schema":1}`, "field `current` is missing"},
-		{"current in another case", `{"schema":1,"CURRENT":"1.0.0"}`, "field `current` is missing"},
+		{"null", `null`, "not a receipt: not a JSON object"},
+		{"comma", "{\"schema\":1,\n\"current\":\"1.0.0\",\n}", "not a receipt: line 3: unexpected character '}'"},
+		{"byte order mark", "\uFEFF" + goodReceipt, "not a receipt: a byte order mark (BOM) before the JSON object"},
+		{"not UTF-8", "{\"schema\":1,\"current\":\"\xff\"}", "not a receipt: not UTF-8"},
+		{"NUL at the end", goodReceipt + "\x00", "not a receipt: a NUL byte after the JSON object"},
+		{"twice", `{"schema":1,"current":"1.0.0","current":"2.0.0"}`, "not a receipt: duplicate field `current`"},
+		{"long", `{"schema":1,"current":"` + strings.Repeat("1", 256) + `"}`, `current version "` + strings.Repeat("1", 100) + `…" is not a plain file name`},
+		{"no schema", `{"current":"1.0.0"}`, "missing field `schema`"},
+		{"schema in another case", `{"Schema":1,"current":"1.0.0"}`, "missing field `schema`"},
+		{"no current", `{"schema":1}`, "missing field `current`"},
+		{"current in another case", `{"schema":1,"CURRENT":"1.0.0"}`, "missing field `current`"},
 		{"newer", `{"schema":2,"current":"1.0.0"}`, "receipt schema 2 is newer than 1: this home belongs to a newer zacor"},
 		{"newer and of another shape", `{"schema":2}`, "receipt schema 2 is newer than 1: this home belongs to a newer zacor"},
 		{"newer with another current", `{"schema":2,"current":{"v":1}}`, "receipt schema 2 is newer than 1: this home belongs to a newer zacor"},
 		{"zero", `{"schema":0,"current":"1.0.0"}`, "receipt schema 0 is unknown"},
 		{"negative", `{"schema":-1,"current":"1.0.0"}`, "receipt schema -1 is unknown"},
-		{"text for schema", `{"schema":"1","current":"1.0.0"}`, "field `schema` has the wrong type"},
-		{"fraction for schema", `{"schema":1.5,"current":"1.0.0"}`, "field `schema` has the wrong type"},
-		{"huge schema", `{"schema":1e99,"current":"1.0.0"}`, "field `schema` has the wrong type"},
-		{"null schema", `{"schema":null,"current":"1.0.0"}`, "field `schema` has the wrong type"},
-		{"number for current", `{"schema":1,"current":1}`, "field `current` has the wrong type"},
-		{"null current", `{"schema":1,"current":null}`, "field `current` has the wrong type"},
-		{"text for active", `{"schema":1,"current":"1.0.0","active":"yes"}`, "field `active` has the wrong type"},
+		{"text for schema", `{"schema":"1","current":"1.0.0"}`, "field `schema` is not a whole number"},
+		{"fraction for schema", `{"schema":1.5,"current":"1.0.0"}`, "field `schema` is not a whole number"},
+		{"huge schema", `{"schema":1e99,"current":"1.0.0"}`, "field `schema` is not a whole number"},
+		{"null schema", `{"schema":null,"current":"1.0.0"}`, "field `schema` is not a whole number"},
+		{"number for current", `{"schema":1,"current":1}`, "field `current` is not a string"},
+		{"null current", `{"schema":1,"current":null}`, "field `current` is not a string"},
+		{"text for active", `{"schema":1,"current":"1.0.0","active":"yes"}`, "field `active` is not true or false"},
 		{"empty current", `{"schema":1,"current":""}`, `current version "" is not a plain file name`},
 		{"dot", `{"schema":1,"current":"."}`, `current version "." is not a plain file name`},
 		{"dots", `{"schema":1,"current":".."}`, `current version ".." is not a plain file name`},
@@ -71,10 +77,10 @@ func TestReceiptErrors(t *testing.T) {
 // What stands where a receipt or definition should be is refused at once.
 func TestNotAFile(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"modules/kv.json", "store/kv/1.0.0/package.toml"} {
+	for path, limit := range map[string]string{"modules/kv.json": "64", "store/kv/1.0.0/package.toml": "320"} {
 		h := newHome(t)
-		h.write(t, path, strings.Repeat("#", maxFile+1))
-		h.loadFails(t, "HOME/"+path+": larger than 1048576 bytes")
+		h.write(t, path, strings.Repeat(" ", 320<<10+1))
+		h.loadFails(t, "HOME/"+path+": larger than "+limit+" KiB")
 		if err := os.Remove(h.at(path)); err != nil {
 			t.Fatal(err)
 		}

@@ -48,6 +48,23 @@ var roles = map[string]func(args []string) int{
 		}
 		return 3
 	},
+	// wrapper is a shell without exec: it ends at once, its child takes SIGTERM and goes on.
+	"wrapper": func(args []string) int {
+		child := exec.Command(os.Args[0], rolePrefix+"flush", args[0])
+		if err := child.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		select {}
+	},
+	"flush": func(args []string) int {
+		terms := make(chan os.Signal, 1)
+		signal.Notify(terms, syscall.SIGTERM)
+		note(args[0], fmt.Sprint(os.Getpid()))
+		<-terms
+		note(args[0], "asked")
+		select {}
+	},
 	// mover leaves its group for the one of its parent.
 	"mover": func(args []string) int {
 		group, err := syscall.Getpgid(os.Getppid())
@@ -68,6 +85,7 @@ var roles = map[string]func(args []string) int{
 }
 
 func TestMain(m *testing.M) {
+	Stage()
 	if len(os.Args) > 1 {
 		if name, ok := strings.CutPrefix(os.Args[1], rolePrefix); ok {
 			go func() { // nothing outlives a test that died
@@ -110,12 +128,16 @@ func eventually(t *testing.T, what string, cond func() bool) {
 func start(t *testing.T, s *Starter, role string, args ...string) (p *Process, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "note")
-	p, err := s.Start(os.Args[0], append([]string{rolePrefix + role, path}, args...)...)
+	p, err := s.Start(command(os.Args[0], append([]string{rolePrefix + role, path}, args...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
 	return p, path
+}
+
+func command(path string, args ...string) Command {
+	return Command{Name: "test", Dir: "/", Path: path, Args: args}
 }
 
 // noted waits for what a role notes.
@@ -144,16 +166,9 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
-// wait returns how p exited, once it has.
-func wait(p *Process) string {
-	exited := make(chan string, 1)
-	p.OnExit(func(how string) { exited <- how })
-	return <-exited
-}
-
 func wantExit(t *testing.T, p *Process, want string) {
 	t.Helper()
-	if got := wait(p); got != want {
+	if got := p.Wait(); got != want {
 		t.Errorf("exited with %q, want %q", got, want)
 	}
 }

@@ -1,14 +1,13 @@
-// Package process is the only code that starts, signals and reaps
-// operating-system processes. Each process leads a group of its own, and is
-// waited for exactly once; when it exits, what is left of its group is killed
-// with it.
+// Package process is the only code that starts, signals, reaps and contains operating-system
+// processes. Each service is a process that leads a group of its own, and is waited for once.
 //
 // What differs between systems:
 //
-//   - Linux: a service dies with the daemon, however the daemon dies, by the
-//     parent-death signal; waiting costs neither thread nor goroutine, by pidfds.
-//   - Other Unixes, darwin among them: groups, but nothing that ties a service to a daemon that is
-//     killed with SIGKILL; a thread waits for each process.
+//   - Linux: a service dies with the daemon, however the daemon dies, by the parent-death signal.
+//     Waiting costs a goroutine (pidfd). Where zrd may create cgroups, each service has one, and
+//     everything in it ends with the service.
+//   - Other Unixes, darwin among them: groups, but nothing that ties a service to a daemon that
+//     gets SIGKILL; a thread waits for each process.
 //   - Windows: no groups and no SIGTERM: Terminate ends the process itself at once.
 package process
 
@@ -17,57 +16,59 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// A Starter starts processes. All that it starts have the null device for
-// standard input, the daemon's environment less the variables that its own
-// manager meant for it alone, no signal blocked or ignored, and no descriptor beyond
-// the three.
+// A Starter starts processes. All of them have the null device for standard input, the daemon's
+// environment without the variables of its manager, no signal blocked or ignored, and no
+// descriptor beyond the three.
 type Starter struct {
-	stdout, stderr *os.File
-	env            []string
-	jobs           chan func()
-	exits          *exits
+	null, stdout, stderr *os.File
+	logs                 string // folder of the services' logs; "": they write to stdout and stderr
+	env                  []string
+	jobs                 chan func()
+	cgroups              *cgroups // nil: process groups only
 }
 
-// managerVars are the variables of systemd's notification, watchdog and socket
-// activation protocols: a service that took them for its own would report for the
-// daemon.
+// managerVars are the variables of systemd's notification, watchdog and socket activation
+// protocols. A service that took them for its own would report for the daemon.
 var managerVars = []string{"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
 	"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}
 
-// NewStarter returns a Starter whose processes have the given standard output (nil is the null device) and
-// standard error. It is meant to live as long as the program, and changes the
-// program's own state for good: descriptors that were inherited are closed on exec, and
-// signals that were ignored are received and dropped instead.
-func NewStarter(stdout, stderr *os.File) *Starter {
-	s := &Starter{stdout: stdout, stderr: stderr, env: []string{}, jobs: make(chan func()), exits: newExits()}
-	for _, v := range os.Environ() {
-		if !isManagerVar(v) {
-			s.env = append(s.env, v)
-		}
+// NewStarter returns a Starter whose processes have the given standard output (nil is the null
+// device) and standard error or, if logs is not empty, append both to the file logs/NAME.log. It
+// lives as long as the program, and changes the program's own state: inherited descriptors are
+// closed on exec, and signals that were ignored are received and dropped instead.
+func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("services need the null device: %w", err)
 	}
+	if stdout == nil {
+		stdout = null
+	}
+	s := &Starter{null: null, stdout: stdout, stderr: stderr, logs: logs, env: environment(), jobs: make(chan func())}
 	closeOnExec()
 	catchIgnored()
 	go s.run()
-	return s
+	return s, nil
 }
 
-func isManagerVar(v string) bool {
-	for _, name := range managerVars {
-		if strings.HasPrefix(v, name+"=") {
-			return true
-		}
-	}
-	return false
+// environment never returns nil, which would mean the daemon's own.
+func environment() []string {
+	return slices.DeleteFunc(append([]string{}, os.Environ()...), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(managerVars, name)
+	})
 }
 
-// run starts all processes on one thread that never ends: on Linux the
-// parent-death signal is sent when the thread that forked dies, not the process.
+// run starts all processes on one thread that never ends: on Linux the parent-death signal is sent
+// when the thread that forked dies, not the process.
 func (s *Starter) run() {
 	ownThread()
 	for job := range s.jobs {
@@ -75,26 +76,43 @@ func (s *Starter) run() {
 	}
 }
 
-// Start runs the program at path. The caller must call OnExit, once.
-func (s *Starter) Start(path string, args ...string) (*Process, error) {
-	cmd := exec.Command(path, args...)
-	cmd.Env = s.env
-	if s.stdout != nil { // a nil *os.File in an interface is not nil
-		cmd.Stdout = s.stdout
-	}
-	cmd.Stderr = s.stderr
-	p := &Process{exits: s.exits}
-	cmd.SysProcAttr = p.attributes()
-	done := make(chan error)
-	s.jobs <- func() { done <- cmd.Start() }
-	if err := <-done; err != nil {
-		return nil, explain(path, err)
-	}
-	p.leader = cmd.Process
-	return p, nil
+// A Command is what Start runs.
+type Command struct {
+	Name string   // of the service: names its log and its cgroup
+	Dir  string   // the working directory
+	Path string   // of the program
+	Args []string // without the program
 }
 
-// explain says of a program that is there what is not found, and why it is not permitted.
+// Start runs a command. It returns as soon as there is a process; Executed says whether the
+// program could be executed. The caller must call Wait, once.
+func (s *Starter) Start(c Command) (*Process, error) {
+	type result struct {
+		p   *Process
+		err error
+	}
+	done := make(chan result)
+	s.jobs <- func() {
+		p, err := s.fork(c)
+		done <- result{p, err}
+	}
+	r := <-done
+	return r.p, r.err
+}
+
+// logOf returns the path of a service's log, or "" where it has none.
+func (s *Starter) logOf(name string) string {
+	if s.logs == "" {
+		return ""
+	}
+	return filepath.Join(s.logs, name+".log")
+}
+
+func openLog(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+}
+
+// explain says of a program that is there what was not found, and why it is not permitted.
 func explain(path string, err error) error {
 	var wrapped *fs.PathError
 	if errors.As(err, &wrapped) {
@@ -109,32 +127,46 @@ func explain(path string, err error) error {
 		err = fmt.Errorf("%w: it is a folder", err)
 	case errors.Is(err, fs.ErrPermission) && st.Mode()&0o111 == 0:
 		err = fmt.Errorf("%w: it is not executable (chmod +x)", err)
+	case errors.Is(err, fs.ErrPermission) && onNoexec(path):
+		err = fmt.Errorf("%w: its file system is mounted noexec", err)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }
 
 // A Process is one started process, the leader of its group.
 type Process struct {
-	leader *os.Process      // the exec.Cmd that started it is not kept: half a kilobyte
-	state  *os.ProcessState // how it exited
-	exits  *exits
-	pidfd  int // -1 where there is none
+	leader *os.Process
+	cgroup *cgroup // nil: none
+
+	executed func() error
+
+	asked, killed atomic.Bool // Terminate, Kill was called
 
 	mu     sync.Mutex // guards the group's number: no signal once reaped is set
 	reaped bool
 }
 
-// Pid is the process id, and the id of the group.
+// Pid returns the process id, which is also the id of the group.
 func (p *Process) Pid() int { return p.leader.Pid }
 
-// Terminate asks the whole group to end (SIGTERM). Kill forces it to
-// (SIGKILL). Both may be called at any time and from any goroutine; after the
-// leader has been reaped they do nothing, as its number may be somebody
-// else's by then.
-func (p *Process) Terminate() { p.signal(terminate) }
+// Executed waits until the program runs, or returns why it cannot. Then the process ends by itself.
+func (p *Process) Executed() error { return p.executed() }
+
+// Terminate asks the whole group to end (SIGTERM). Kill forces it to (SIGKILL), with everything
+// else that the process has started where a cgroup tells. Both may be called at any time and from
+// any goroutine. After the leader has been reaped they no longer signal the group, since its
+// number may be another process's by then.
+func (p *Process) Terminate() {
+	p.asked.Store(true)
+	p.signal(terminate)
+}
 
 // Kill: see Terminate.
-func (p *Process) Kill() { p.signal(kill) }
+func (p *Process) Kill() {
+	p.killed.Store(true)
+	p.signal(kill)
+	p.cgroup.kill()
+}
 
 func (p *Process) signal(send func(*Process)) {
 	p.mu.Lock()
@@ -144,43 +176,40 @@ func (p *Process) signal(send func(*Process)) {
 	}
 }
 
-// settle bounds the wait for the rest of a killed group. Those are children of init by
-// then: dying takes them microseconds, being reaped is up to init.
-const settle = 500 * time.Millisecond
+// Wait returns once the process and everything that it has started is gone, with how the process
+// exited ("exit status 1", "signal: killed"). Everything means the group and, where there is one,
+// the cgroup. When the process exits by itself, the rest is killed at once. After Terminate the
+// rest of the group may go on until Kill; meanwhile the zombie keeps the group's number from being
+// used again.
+func (p *Process) Wait() (how string) {
+	p.executed()
+	state := p.awaitExit()
+	p.poll(func() bool { return !p.asked.Load() || p.killed.Load() || p.alone() })
+	if reaped := p.reap(); reaped != nil {
+		state = reaped
+	}
+	p.poll(func() bool { return !groupLives(p.Pid()) })
+	p.poll(p.cgroup.ended)
+	p.cgroup.remove()
+	return state.String()
+}
 
-// OnExit has tell called, from a goroutine of its own, when the process has exited and nothing
-// is left of its group, with how it exited ("exit status 1", "signal: killed"). It must
-// be called exactly once.
-func (p *Process) OnExit(tell func(how string)) {
-	if !p.exits.await(p.pidfd, func() { p.reap(); p.report(tell) }) {
-		go func() { p.reapAfterwards(); p.report(tell) }()
+// poll returns once done reports true.
+func (p *Process) poll(done func() bool) {
+	for pause := time.Millisecond; !done(); pause = min(2*pause, 50*time.Millisecond) {
+		time.Sleep(pause)
 	}
 }
 
-// reap is for a process that has exited. While the zombie still keeps its number from being used
-// again, it kills the rest of the group.
-func (p *Process) reap() {
+// reap kills the rest of the group, while the zombie still keeps its number, and takes the zombie.
+func (p *Process) reap() *os.ProcessState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	kill(p)
-	p.state, _ = p.leader.Wait()
-	p.reaped = true
-}
-
-// reapAfterwards waits where the system cannot wait without reaping: for a
-// moment the number of the group is free while it is still to be killed.
-func (p *Process) reapAfterwards() {
-	p.state, _ = p.leader.Wait()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.reaped = true
-	kill(p)
-}
-
-// report waits for the end of the killed group.
-func (p *Process) report(tell func(how string)) {
-	for limit := time.Now().Add(settle); groupLives(p.Pid()) && time.Now().Before(limit); {
-		time.Sleep(time.Millisecond)
+	if p.reaped {
+		return nil
 	}
-	tell(p.state.String())
+	kill(p)
+	state, _ := p.leader.Wait()
+	p.reaped = true
+	return state
 }

@@ -10,27 +10,16 @@ import (
 	"unsafe"
 )
 
-func (p *Process) attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{
-		Setpgid:   true,
-		Pdeathsig: syscall.SIGKILL,
-		PidFD:     &p.pidfd,
-	}
-}
-
-// ownThread gives the calling goroutine a thread for good, and unblocks on it
-// the signals that whoever started the daemon had blocked: a child inherits
-// the mask of the thread that forks it.
+// ownThread gives the calling goroutine a thread of its own, and unblocks on it the signals that
+// the daemon's parent had blocked: a child inherits the mask of the thread that forks it.
 func ownThread() {
 	runtime.LockOSThread()
-	const setMask = 2 // SIG_SETMASK
-	var none uint64
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, setMask, uintptr(unsafe.Pointer(&none)), 0, unsafe.Sizeof(none), 0, 0)
+	var none [sigsetSize]byte
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&none)), 0, sigsetSize, 0, 0)
 }
 
-// catchIgnored receives, and drops, the signals that are ignored (by nohup, or
-// by a careless parent). Ignoring is inherited across exec, a handler is
-// not.
+// catchIgnored receives, and drops, the signals that are ignored (by nohup, or by a careless
+// parent). Ignoring is inherited across exec, a handler is not.
 func catchIgnored() {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -38,7 +27,7 @@ func catchIgnored() {
 	}
 	_, rest, _ := strings.Cut(string(status), "\nSigIgn:\t")
 	line, _, _ := strings.Cut(rest, "\n")
-	mask, _ := strconv.ParseUint(line, 16, 64)
+	mask, _ := strconv.ParseUint(line[max(len(line)-16, 0):], 16, 64)
 	for n := 1; n <= 64; n++ {
 		switch {
 		case mask&(1<<(n-1)) == 0:
@@ -53,32 +42,41 @@ func catchIgnored() {
 // setDefault undoes the ignoring of a signal.
 func setDefault(n int) {
 	var action [64]byte // a kernel's sigaction with SIG_DFL, on any processor
-	const maskSize = 8
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, maskSize, 0, 0)
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, sigsetSize, 0, 0)
 }
 
-// onlyZombies tells whether what is left of a group is dead, and waits for an init that
-// takes its time to reap it.
-func onlyZombies(group int) bool {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return false
-	}
-	defer proc.Close()
-	names, err := proc.Readdirnames(-1)
-	for _, name := range names {
-		if name[0] < '1' || name[0] > '9' {
-			continue
-		}
-		stat, err := os.ReadFile("/proc/" + name + "/stat")
-		if err != nil {
-			continue // gone
-		}
-		// Behind the command, which may hold any character: state, parent, group.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) > 2 && fields[2] == strconv.Itoa(group) && fields[0] != "Z" && fields[0] != "X" {
-			return false
+// awaitExit returns nil when the leader is a zombie. A goroutine waits in the runtime's poller
+// where the kernel has pidfds, else a thread.
+func (p *Process) awaitExit() *os.ProcessState {
+	const pidfdOpen = 434 // on every processor
+	fd, _, errno := syscall.Syscall(pidfdOpen, uintptr(p.Pid()), 0, 0)
+	if errno == 0 {
+		syscall.SetNonblock(int(fd), true) // else the poller does not take it
+		f := os.NewFile(fd, "pidfd")
+		defer f.Close()
+		conn, err := f.SyscallConn()
+		if err == nil && conn.Read(func(uintptr) bool { return isZombie(p.Pid(), syscall.WNOHANG) }) == nil {
+			return nil
 		}
 	}
-	return err == nil
+	for !isZombie(p.Pid(), 0) { // interrupted
+	}
+	return nil
+}
+
+// isZombie reports whether a child has exited, and leaves it to be reaped. Without WNOHANG it
+// waits for that.
+func isZombie(pid, options int) bool {
+	const byPid = 1
+	var info [128]byte // siginfo_t, which begins with the signal's number; 0 if there is nothing to say
+	options |= syscall.WEXITED | syscall.WNOWAIT
+	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid), uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
+	return errno == 0 && info != [128]byte{} || errno == syscall.ECHILD
+}
+
+// onNoexec reports whether the file system of path executes nothing.
+func onNoexec(path string) bool {
+	const noexec = 8 // ST_NOEXEC
+	var fs syscall.Statfs_t
+	return syscall.Statfs(path, &fs) == nil && fs.Flags&noexec != 0
 }

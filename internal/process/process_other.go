@@ -4,12 +4,14 @@ package process
 
 import "syscall"
 
-func (p *Process) attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// These systems give the standard library no way to see another's mask and
-// dispositions; what the daemon inherited, its services inherit.
+// These systems give the standard library no way to see another's mask and dispositions; what the
+// daemon inherited, its services inherit.
 func ownThread()    {}
 func catchIgnored() {}
 
-// onlyZombies cannot be known here: what is left of a group counts until init has reaped it.
-func onlyZombies(int) bool { return false }
+// groupHasLiving cannot know zombies here: a process counts until init has reaped it.
+func groupHasLiving(int) bool { return true }
+
+func (p *Process) alone() bool { return !groupLives(p.Pid()) }

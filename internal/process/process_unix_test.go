@@ -13,12 +13,20 @@ import (
 	"testing"
 )
 
-var starter = sync.OnceValue(func() *Starter { return NewStarter(nil, os.Stderr) })
+var starter = sync.OnceValue(func() *Starter { return newStarter(nil) })
+
+func newStarter(stdout *os.File) *Starter {
+	s, err := NewStarter(stdout, os.Stderr, "")
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
 
 func TestExitStatus(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{0, 1, 42} {
-		p, err := starter().Start(os.Args[0], rolePrefix+"exit", fmt.Sprint(status))
+		p, err := starter().Start(command(os.Args[0], rolePrefix+"exit", fmt.Sprint(status)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,6 +83,32 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// After Terminate, the rest of the group goes on until it has ended or Kill, though the leader is
+// gone. The leader here waits for its child to take the signal, and then exits.
+func TestGroupKeepsItsGrace(t *testing.T) {
+	t.Parallel()
+	p, path := start(t, starter(), "wrapper")
+	child := notedPid(t, path)
+	exited := make(chan string, 1)
+	go func() { exited <- p.Wait() }()
+	p.Terminate()
+	eventually(t, "the end of the leader", func() bool { return !alive(p.Pid()) })
+	eventually(t, "the child's note that it was asked", func() bool { return read(path) == "asked" })
+	if !alive(child) {
+		t.Error("the child was killed though its grace had not passed")
+	}
+	select {
+	case how := <-exited:
+		t.Errorf("the service counts as gone: %s", how)
+	default:
+	}
+	p.Kill()
+	<-exited
+	if alive(child) {
+		t.Error("the child outlived Kill")
+	}
+}
+
 // Terminate and Kill reach the whole group.
 func TestSignalsReachTheGroup(t *testing.T) {
 	t.Parallel()
@@ -112,7 +146,7 @@ func TestLeaderThatMoved(t *testing.T) {
 // sent to it any more.
 func TestNoSignalAfterReap(t *testing.T) {
 	t.Parallel()
-	p, err := starter().Start(os.Args[0], rolePrefix+"exit", "0")
+	p, err := starter().Start(command(os.Args[0], rolePrefix+"exit", "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +157,7 @@ func TestNoSignalAfterReap(t *testing.T) {
 	p.Terminate()
 	p.Kill()
 	syscall.Kill(victim.Pid(), syscall.SIGINT) // what ends it, if nothing did before
-	if got := wait(victim); got != "exit status 2" && got != "signal: interrupt" {
+	if got := victim.Wait(); got != "exit status 2" && got != "signal: interrupt" {
 		t.Errorf("the next with that number got %q", got)
 	}
 }
@@ -132,7 +166,7 @@ func TestNoSignalAfterReap(t *testing.T) {
 func TestSignalsWhileItExits(t *testing.T) {
 	t.Parallel()
 	for range 20 {
-		p, err := starter().Start(os.Args[0], rolePrefix+"exit", "0")
+		p, err := starter().Start(command(os.Args[0], rolePrefix+"exit", "0"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +178,7 @@ func TestSignalsWhileItExits(t *testing.T) {
 				}
 			})
 		}
-		if got := wait(p); got != "exit status 0" && !strings.HasPrefix(got, "signal: ") { // so many may crash it as well
+		if got := p.Wait(); got != "exit status 0" && !strings.HasPrefix(got, "signal: ") { // so many may crash it as well
 			t.Errorf("got %q", got)
 		}
 		hands.Wait()
@@ -171,10 +205,13 @@ func TestStartErrors(t *testing.T) {
 		{dir, "permission denied: it is a folder"},
 		{filepath.Join(dir, "missing"), "no such file or directory"},
 	} {
-		p, err := starter().Start(c.path)
-		if err == nil {
+		p, err := starter().Start(command(c.path))
+		if err == nil { // on Linux the stage reports it
+			err = p.Executed()
 			p.Kill()
-			wait(p)
+			p.Wait()
+		}
+		if err == nil {
 			t.Errorf("%s was started", c.path)
 			continue
 		}
@@ -182,7 +219,7 @@ func TestStartErrors(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", err, want)
 		}
 	}
-	p, err := starter().Start(os.Args[0], rolePrefix+"exit", "0") // and it starts others as before
+	p, err := starter().Start(command(os.Args[0], rolePrefix+"exit", "0")) // and it starts others as before
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +233,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	t.Setenv("LISTEN_FDS_OF_MINE", "kept")
 	t.Setenv("EMPTY", "")
-	p, path := start(t, NewStarter(nil, os.Stderr), "environment")
+	p, path := start(t, newStarter(nil), "environment")
 	wantExit(t, p, "exit status 0")
 	got := strings.Split(noted(t, path), "\n")
 	var want []string

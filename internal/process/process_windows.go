@@ -2,14 +2,15 @@ package process
 
 import "syscall"
 
-func (p *Process) attributes() *syscall.SysProcAttr { return nil }
+func attributes() *syscall.SysProcAttr { return nil }
 
-// Windows has neither SIGTERM nor process groups; TerminateProcess is all there
-// is, and it leaves grandchildren alone.
+// Windows has neither SIGTERM nor process groups; TerminateProcess is all there is, and it leaves
+// grandchildren alone.
 func terminate(p *Process) { p.leader.Kill() }
 func kill(p *Process)      { p.leader.Kill() }
 
-func groupLives(int) bool { return false }
-func ownThread()          {}
-func catchIgnored()       {}
-func closeOnExec()        {}
+func groupLives(int) bool      { return false }
+func ownThread()               {}
+func catchIgnored()            {}
+func closeOnExec()             {}
+func (p *Process) alone() bool { return true }

@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"strings"
@@ -29,6 +30,16 @@ func init() {
 	roles["careless"] = careless
 	roles["daemon"] = daemon
 	roles["hundred"] = hundred
+	roles["daemonizer"] = func(args []string) int {
+		child := exec.Command(os.Args[0], rolePrefix+"ignore-term", args[0])
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := child.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		select {}
+	}
+	roles["starved"] = starved
 }
 
 // careless hands on what a daemon should not get: ignored and blocked signals.
@@ -45,13 +56,31 @@ func careless(args []string) int {
 // daemon starts a program with its own standard output, says its number and
 // waits for it, and then for the end of its own standard input.
 func daemon(args []string) int {
-	p, err := NewStarter(os.Stdout, os.Stderr).Start(args[0], args[1:]...)
+	p, err := newStarter(os.Stdout).Start(command(args[0], args[1:]...))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	fmt.Println("pid", p.Pid())
-	fmt.Println(wait(p))
+	fmt.Println(p.Wait())
+	os.Stdin.Read(make([]byte, 1))
+	return 0
+}
+
+// starved starts a program, and waits for it without a free descriptor.
+func starved(args []string) int {
+	p, err := newStarter(nil).Start(command(args[0], args[1:]...))
+	if err == nil {
+		err = p.Executed()
+	}
+	if err == nil {
+		err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: 3})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(p.Wait())
 	os.Stdin.Read(make([]byte, 1))
 	return 0
 }
@@ -59,19 +88,22 @@ func daemon(args []string) int {
 // hundred holds a hundred processes, and counts what they cost.
 func hundred([]string) int {
 	const n = 100
-	s := NewStarter(nil, os.Stderr)
+	s := newStarter(nil)
 	run := func(count int, meanwhile func()) {
 		var waits sync.WaitGroup
 		var all []*Process
 		for range count {
-			p, err := s.Start(os.Args[0], rolePrefix+"sleep", "")
+			p, err := s.Start(command(os.Args[0], rolePrefix+"sleep", ""))
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
 			}
 			all = append(all, p)
 			waits.Add(1)
-			p.OnExit(func(string) { waits.Done() })
+			go func() {
+				p.Wait()
+				waits.Done()
+			}()
 		}
 		meanwhile()
 		for _, p := range all {
@@ -83,7 +115,7 @@ func hundred([]string) int {
 	before := entries("/proc/self/fd")
 	run(n, func() {
 		time.Sleep(100 * time.Millisecond) // for all waits to be under way: a thread each, if they take one
-		fmt.Println("threads", entries("/proc/self/task"), "goroutines", runtime.NumGoroutine())
+		fmt.Println("threads", entries("/proc/self/task"))
 	})
 	fmt.Println("descriptors", entries("/proc/self/fd")-before)
 	return 0

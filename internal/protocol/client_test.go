@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,13 @@ func TestDoWithoutReply(t *testing.T) {
 		{"half a reply", `{"ok":tr`, "the connection ended before a reply"},
 		{"no JSON", "220 mail ready\r\n", "cannot read the reply: "},
 		{"other JSON", "[1]\n", "cannot read the reply: "},
-		{"wrong type", `{"ok":1}` + "\n", "cannot read the reply: "},
+		{"null", "null\n", "cannot read the reply: not a JSON object"},
+		{"wrong type", `{"ok":1}` + "\n", "cannot read the reply: field `ok` is not true or false"},
+		{"twice", `{"ok":false,"ok":true}` + "\n", "cannot read the reply: duplicate field `ok`"},
+		{"services of another type", `{"ok":true,"services":{}}` + "\n", "cannot read the reply: not a JSON array"},
+		{"a service of another type", `{"ok":true,"services":[1]}` + "\n", "cannot read the reply: not a JSON object"},
+		{"a field of a service of another type", `{"ok":true,"services":[{"port":"1"}]}` + "\n", "cannot read the reply: field `port` is not a whole number"},
+		{"more services than ports", `{"ok":true,"services":[` + strings.Repeat("{},", 1<<16) + "{}]}\n", "cannot read the reply: more than 65536 services"},
 		{"endless", strings.Repeat("x", maxReply+1), "a reply of over 16 MiB"},
 	} {
 		t.Run(c.about, func(t *testing.T) {
@@ -95,6 +102,45 @@ func TestDoWithoutReply(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", line, err, c.want)
 			}
 		})
+	}
+}
+
+// Only the exact names of fields count.
+func TestDoExactNames(t *testing.T) {
+	t.Parallel()
+	addr := listen(t, replying(`{"ok":false,"OK":true,"Port":1,"services":[{"name":"kv","NAME":"x","\u017ftatus":"y","PID":2}],"SERVICES":null}`+"\n"))
+	reply, _, err := Do(t.Context(), addr, Request{Request: Status})
+	if err != nil || reply.OK || reply.Port != 0 || len(reply.Services) != 1 || reply.Services[0] != (Service{Name: "kv"}) {
+		t.Errorf("got %+v, %v", reply, err)
+	}
+}
+
+// Whatever a reply holds, reading it takes memory in proportion to its size.
+func TestDoMemory(t *testing.T) {
+	for _, unit := range []string{"{},", "[],", `{"name":"a","restarts":1},`, `"",`, "0,"} {
+		for _, format := range []string{`{"ok":true,"services":[%s{}]}`, `{"ok":true,"other":[%s0]}`} {
+			line := fmt.Appendf(nil, format, strings.Repeat(unit, 256<<10/len(unit)))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			reply, err := decodeReply(t.Context(), line)
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > 8<<20 {
+				t.Errorf("%.40q holds %d MiB; %d services, %v", line, held>>20, len(reply.Services), err)
+			}
+		}
+	}
+}
+
+// The time-out also ends the decoding of what came in time.
+func TestDoTimeoutWhileDecoding(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, line := range []string{`{"ok":true,"other":[0,0,0]}`, `{"a":1,"b":2}`, `{"services":[{},{}]}`} {
+		if _, err := decodeReply(ctx, []byte(line)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v", line, err)
+		}
 	}
 }
 

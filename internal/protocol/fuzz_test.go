@@ -36,7 +36,7 @@ func FuzzDecodeRequest(f *testing.F) {
 }
 
 // model is the rule in the plainest way: one JSON object, a string "request", a
-// string or null "name", neither of them twice.
+// string or null "name", no known field twice, nothing deeper than 100 levels.
 func model(line []byte) (Request, bool) {
 	text := strings.TrimSpace(string(line))
 	var fields map[string]json.RawMessage
@@ -59,22 +59,23 @@ func model(line []byte) (Request, bool) {
 		return Request{}, false
 	}
 	req.Verbose = string(fields["verbose"]) == "true"
-	count := keys(text)
-	if count["request"] > 1 || count["name"] > 1 {
+	count, depth := keys(text)
+	if count["request"] > 1 || count["name"] > 1 || count["verbose"] > 1 || depth > 101 {
 		return Request{}, false
 	}
 	return req, true
 }
 
-// keys counts the keys of the outermost object of good JSON, by walking over
-// its text: a string in it that a colon follows is a key.
-func keys(text string) map[string]int {
-	count := make(map[string]int)
+// keys counts the keys of the outermost object of good JSON, by walking over its text: a string in
+// it that a colon follows is a key. It also returns how deep the JSON nests.
+func keys(text string) (count map[string]int, deepest int) {
+	count = make(map[string]int)
 	depth := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '{', '[':
 			depth++
+			deepest = max(deepest, depth)
 		case '}', ']':
 			depth--
 		case '"':
@@ -92,5 +93,5 @@ func keys(text string) map[string]int {
 			i = end
 		}
 	}
-	return count
+	return count, deepest
 }

@@ -6,6 +6,8 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 )
 
 // DefaultAddr is where the daemon listens unless told otherwise: the address
@@ -52,22 +54,45 @@ type Service struct {
 // LastError when the last run ended badly.
 type Details struct {
 	PID       int    `json:"pid,omitempty"`
-	Processes int    `json:"processes,omitempty"`
-	Uptime    *int   `json:"uptime_s,omitempty"` // whole seconds since the process started
-	Restarts  int    `json:"restarts"`           // since a client started the service
-	Failures  int    `json:"failures"`           // in a row; the fifth gives the service up
+	Processes int    `json:"processes,omitempty"` // of the service, the main one included
+	Uptime    *int   `json:"uptime_s,omitempty"`  // whole seconds since the process started
+	Restarts  int    `json:"restarts"`            // since a client started the service
+	Failures  int    `json:"failures"`            // in a row; the fifth gives the service up
 	Version   string `json:"version"`
 	LastError string `json:"last_error,omitempty"`
 	NextRetry *int   `json:"next_retry_s,omitempty"` // seconds left, rounded up
 }
 
-// EncodeLine returns v as one line of JSON, without HTML escaping.
-func EncodeLine(v any) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
+// EncodeLine returns v as one line of JSON, without HTML escaping. What is not UTF-8 becomes U+FFFD
+// before it is encoded, because encoding/json treats it differently from release to release.
+func EncodeLine[T Request | Reply | *Reply](v T) []byte {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic(err) // only this package's own types are encoded; none can fail
+	if err := enc.Encode(any(v).(interface{ valid() any }).valid()); err != nil {
+		panic(err) // neither type can fail
 	}
-	return buf.Bytes()
+	return line.Bytes()
 }
+
+func (r Request) valid() any {
+	r.Request, r.Name = valid(r.Request), valid(r.Name)
+	return r
+}
+
+func (r Reply) valid() any {
+	r.Error = valid(r.Error)
+	r.Services = slices.Clone(r.Services)
+	for i := range r.Services {
+		s := &r.Services[i]
+		s.Name, s.Status = valid(s.Name), valid(s.Status)
+		if s.Details != nil {
+			details := *s.Details
+			details.Version, details.LastError = valid(details.Version), valid(details.LastError)
+			s.Details = &details
+		}
+	}
+	return r
+}
+
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -21,7 +21,7 @@ type diag struct {
 const (
 	netlinkSockDiag  = 4
 	sockDiagByFamily = 20
-	loopback         = 1 // the index of "lo" in every network namespace
+	loopbackIndex    = 1 // of "lo", in every network namespace
 	headerSize       = 16
 	requestSize      = headerSize + 56
 	addressesAt      = 8 // in inet_diag_req_v2: behind family, protocol, flags and states
@@ -47,7 +47,7 @@ func openDiag() *diag {
 	return d
 }
 
-// find is Table.find.
+// find returns the socket with these two ends; fs.ErrNotExist if there is none.
 func (d *diag) find(local, remote netip.AddrPort) (socket, error) {
 	local, remote = unmap(local), unmap(remote)
 	d.mu.Lock()
@@ -89,8 +89,8 @@ func request(seq uint32, local, remote netip.AddrPort) []byte {
 	binary.BigEndian.PutUint16(id[2:], remote.Port())
 	copy(id[4:20], local.Addr().AsSlice())
 	copy(id[20:36], remote.Addr().AsSlice())
-	native.PutUint32(id[36:], loopback)   // else a socket that is bound to a device is not found
-	native.PutUint64(id[40:], ^uint64(0)) // INET_DIAG_NOCOOKIE
+	native.PutUint32(id[36:], loopbackIndex) // else a socket that is bound to a device is not found
+	native.PutUint64(id[40:], ^uint64(0))    // INET_DIAG_NOCOOKIE
 	return b
 }
 

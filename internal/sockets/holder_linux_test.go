@@ -1,15 +1,15 @@
 package sockets
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // inodeOf asks the kernel about an open listener, by another way than the code does.
@@ -27,6 +27,14 @@ func inodeOf(t *testing.T, l *net.TCPListener) uint32 {
 	return uint32(st.Ino)
 }
 
+func wantListener(t *testing.T, table *Table, port int, want uint32) {
+	t.Helper()
+	got, err := table.Listener(port)
+	if got != want || (want == 0) != errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("port %d: got %d, %v; want %d", port, got, err, want)
+	}
+}
+
 func TestListener(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ network, addr string }{
@@ -34,13 +42,9 @@ func TestListener(t *testing.T) {
 	} {
 		tables(t, func(t *testing.T, table *Table) {
 			l := listen(t, c.network, c.addr)
-			if got, want := table.Listener(portOf(l)), inodeOf(t, l); got != want {
-				t.Errorf("%s: got %d, want %d", c.addr, got, want)
-			}
+			wantListener(t, table, portOf(l), inodeOf(t, l))
 			connect(t, l) // a connection of the same port is no listener
-			if got, want := table.Listener(portOf(l)), inodeOf(t, l); got != want {
-				t.Errorf("%s, with a connection: got %d, want %d", c.addr, got, want)
-			}
+			wantListener(t, table, portOf(l), inodeOf(t, l))
 		})
 	}
 }
@@ -51,39 +55,91 @@ func TestNoListener(t *testing.T) {
 		l := listen(t, "tcp4", "127.0.0.2:0") // a connection to 127.0.0.1 does not reach it
 		client, _ := connect(t, l)
 		for _, port := range []int{portOf(l), client.LocalAddr().(*net.TCPAddr).Port, 0, 65536} {
-			if got := table.Listener(port); got != 0 {
-				t.Errorf("port %d: got %d", port, got)
-			}
+			wantListener(t, table, port, 0)
 		}
 	})
 }
 
-func TestHolder(t *testing.T) {
+// bound returns a socket with options that is bound to a port of 127.0.0.1, and the port.
+func bound(t *testing.T, device string, reuse int) (fd, port int) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if device != "" {
+		if err := syscall.SetsockoptString(fd, syscall.SOL_SOCKET, syscall.SO_BINDTODEVICE, device); err != nil {
+			t.Skipf("cannot bind a socket to a device: %v", err)
+		}
+	}
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, reuse)
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: loopback.As4()}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd, name.(*syscall.SockaddrInet4).Port
+}
+
+// A listener that is bound to the loopback device is found as any other.
+func TestListenerOnADevice(t *testing.T) {
+	t.Parallel()
+	fd, port := bound(t, "lo", 1)
+	if err := syscall.Listen(fd, 1); err != nil {
+		t.Fatal(err)
+	}
+	var st syscall.Stat_t
+	if err := syscall.Fstat(fd, &st); err != nil {
+		t.Fatal(err)
+	}
+	tables(t, func(t *testing.T, table *Table) {
+		wantListener(t, table, port, uint32(st.Ino))
+		if h, blocked := table.Blocker(port); !blocked || h.PID != os.Getpid() {
+			t.Errorf("the port is blocked: %v, by %v", blocked, h)
+		}
+	})
+}
+
+// Only a listener on 127.0.0.1 or on all addresses keeps a service from its port.
+func TestBlocker(t *testing.T) {
 	t.Parallel()
 	comm, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Holder{os.Getpid(), strings.TrimSpace(string(comm))}
-	for _, addr := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"} {
-		l := listen(t, "tcp", addr)
-		if got, ok := Open().Holder(portOf(l)); !ok || got != want {
-			t.Errorf("%s: got %v, %v; want %v", addr, got, ok, want)
+	self := Holder{os.Getpid(), strings.TrimSpace(string(comm))}
+	for addr, want := range map[string]bool{
+		"127.0.0.1:0": true, "0.0.0.0:0": true, "[::]:0": true, "127.0.0.2:0": false, "[::1]:0": false,
+	} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Logf("cannot listen on %s: %v", addr, err)
+			continue
+		}
+		got, blocked := Open().Blocker(portOf(l.(*net.TCPListener)))
+		if blocked != want || blocked && got != self {
+			t.Errorf("%s: blocked is %v, by %v", addr, blocked, got)
 		}
 		l.Close()
-		// A process that another test is starting may have it open until it execs.
-		for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			got, ok := Open().Holder(portOf(l))
-			if !ok {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("%s: closed, and still held by %v", addr, got)
-			}
-		}
 	}
-	if got := want.String(); got != fmt.Sprintf("pid %d (%s)", want.PID, want.Command) {
+	if got := self.String(); got != fmt.Sprintf("pid %d (%s)", self.PID, self.Command) {
 		t.Errorf("shown as %s", got)
+	}
+}
+
+// Neither a connection nor a socket that does not listen blocks a port, whatever its owner has set.
+func TestConnectionsBlockNothing(t *testing.T) {
+	t.Parallel()
+	l := listen(t, "tcp4", "127.0.0.1:0")
+	client, _ := connect(t, l)
+	_, port := bound(t, "", 0)
+	for _, port := range []int{client.LocalAddr().(*net.TCPAddr).Port, port} {
+		if h, blocked := Open().Blocker(port); blocked {
+			t.Errorf("port %d is blocked by %v", port, h)
+		}
 	}
 }
 
@@ -103,61 +159,35 @@ func holding(t *testing.T, l *net.TCPListener, attr *syscall.SysProcAttr) int {
 	return cmd.Process.Pid
 }
 
-func TestHeldBy(t *testing.T) {
+func wantHeld(t *testing.T, inode uint32, pid int, held, sure bool) {
+	t.Helper()
+	if gotHeld, gotSure := new(Table).Held(inode, pid); gotHeld != held || gotSure != sure {
+		t.Errorf("process %d of the test's %d: held %v, sure %v; want %v, %v", pid, os.Getpid(), gotHeld, gotSure, held, sure)
+	}
+}
+
+func TestHeld(t *testing.T) {
 	t.Parallel()
-	table := Open()
 	l := listen(t, "tcp4", "127.0.0.1:0")
 	inode := inodeOf(t, l)
 	stranger := run(t, exec.Command(os.Args[0], "hold")).Process.Pid
-	if !table.HeldBy(inode, os.Getpid()) {
-		t.Error("not held by the process that has it open")
-	}
-	if table.HeldBy(inode, stranger) {
-		t.Error("held by a process that has it not")
-	}
+	wantHeld(t, inode, os.Getpid(), true, true)
+	wantHeld(t, inode, stranger, false, true)
 	child := holding(t, l, nil)
-	if !table.HeldBy(inode, child) || !table.HeldBy(inode, os.Getpid()) {
-		t.Error("not held by a child that inherited it, or not by its parent")
-	}
-	if table.HeldBy(inode, stranger) {
-		t.Error("held by another child")
-	}
-	if got, ok := table.Holder(portOf(l)); !ok || got.PID != child {
+	wantHeld(t, inode, child, true, true)
+	if got, ok := Open().Holder(inode); !ok || got.PID != child {
 		t.Errorf("the holder is %v, %v; want %d", got, ok, child)
 	}
-}
-
-// A process of the leader's group counts, whoever its parent is.
-func TestHeldByGroup(t *testing.T) {
-	t.Parallel()
-	leader := exec.Command(os.Args[0], "hold")
-	leader.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	run(t, leader)
-	l := listen(t, "tcp4", "127.0.0.1:0")
-	inode := inodeOf(t, l)
-	other := holding(t, l, &syscall.SysProcAttr{Setpgid: true, Pgid: leader.Process.Pid})
-	if !Open().HeldBy(inode, leader.Process.Pid) {
-		t.Errorf("process %d is of the group, and does not count", other)
+	if held, sure := new(Table).Held(inode, stranger, child); !held || !sure {
+		t.Errorf("one of two has it: held %v, sure %v", held, sure)
 	}
 }
 
-func TestHeldByNobody(t *testing.T) {
-	t.Parallel()
-	gone := exec.Command(os.Args[0], "hold")
-	if err := gone.Run(); err != nil { // its standard input is the null device
-		t.Fatal(err)
-	}
-	l := listen(t, "tcp4", "127.0.0.1:0")
-	if Open().HeldBy(inodeOf(t, l), gone.Process.Pid) {
-		t.Error("held by a process that is no more")
-	}
-}
-
-// What a user cannot look into may hold anything: a leader, or one of its descendants. Root can look into all.
-func TestHeldByInDoubt(t *testing.T) {
+// What a user cannot look into may hold anything. Root can look into all.
+func TestHeldInDoubt(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Parallel()
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestHeldByInDoubt$", "-test.v")
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestHeldInDoubt$", "-test.v")
 		cmd.Dir = "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
@@ -166,40 +196,6 @@ func TestHeldByInDoubt(t *testing.T) {
 		return
 	}
 	const inode = 1 // of no socket
-	open := run(t, exec.Command("/proc/self/exe", "hold")).Process.Pid
-	closed := run(t, exec.Command("/proc/self/exe", "closed")).Process.Pid
-	for pid, want := range map[int]bool{open: false, closed: true, os.Getpid(): true} {
-		if new(Table).HeldBy(inode, pid) != want {
-			t.Errorf("process %d of the test's %d, open %d and closed %d: held is not %v", pid, os.Getpid(), open, closed, want)
-		}
-	}
-}
-
-// A port that a connection has, and on which nobody listens, is held by no process.
-func TestHolderIsAConnection(t *testing.T) {
-	t.Parallel()
-	l := listen(t, "tcp4", "127.0.0.1:0")
-	conn, err := net.Dial("tcp4", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	h, ok := new(Table).Holder(conn.LocalAddr().(*net.TCPAddr).Port)
-	if !ok || h.PID != 0 || !strings.HasPrefix(h.String(), "a connection ") {
-		t.Errorf("got %v, %v", h, ok)
-	}
-}
-
-// A command may be called anything, parentheses and spaces included.
-func TestReadFamily(t *testing.T) {
-	t.Parallel()
-	name := filepath.Join(t.TempDir(), "a) Z 1 1 (b")
-	if err := os.Symlink(os.Args[0], name); err != nil {
-		t.Fatal(err)
-	}
-	pid := run(t, exec.Command(name, "hold")).Process.Pid
-	entry := readFamily()[pid]
-	if entry.parent != os.Getpid() || entry.group != syscall.Getpgrp() {
-		t.Errorf("got %+v", entry)
-	}
+	wantHeld(t, inode, run(t, exec.Command("/proc/self/exe", "hold")).Process.Pid, false, true)
+	wantHeld(t, inode, run(t, exec.Command("/proc/self/exe", "closed")).Process.Pid, false, false)
 }

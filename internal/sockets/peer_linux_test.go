@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,6 +99,101 @@ func behindListener(t *testing.T) net.Conn {
 	}
 	t.Fatal("cannot listen where a client was")
 	return nil
+}
+
+// A client resets its connection, and another client connects from the same port before the user of
+// the first is looked up. The second is not taken for the first.
+func TestPeerUIDOfReusedPort(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		tables(t, func(t *testing.T, table *Table) {
+			l := listen(t, "tcp", addr)
+			first, server := connect(t, l)
+			first.SetLinger(0)
+			first.Close()
+			dialer := net.Dialer{LocalAddr: first.LocalAddr()}
+			second, err := dialer.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Skip("the port went to somebody else: ", err)
+			}
+			defer second.Close()
+			next, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer next.Close()
+			if uid, err := table.PeerUID(server); err != ErrClosed {
+				t.Errorf("%s: the first client: got %d, %v", addr, uid, err)
+			}
+			if uid, err := table.PeerUID(next); err != nil || int(uid) != os.Geteuid() {
+				t.Errorf("%s: the second client: got %d, %v", addr, uid, err)
+			}
+		})
+	}
+}
+
+// A socket that is still connecting is nobody's client yet.
+func TestConnectingSocketIsNoPeer(t *testing.T) {
+	t.Parallel()
+	tables(t, func(t *testing.T, table *Table) {
+		client, server := connecting(t)
+		if s, err := table.findPeer(client, server); err == nil && s.isConnected() {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+// connecting returns the addresses of a socket in SYN_SENT. The queue of its listener is full.
+func connecting(t *testing.T) (client, server netip.AddrPort) {
+	t.Helper()
+	l := listen(t, "tcp4", "127.0.0.1:0")
+	control(l, func(fd int) { syscall.Listen(fd, 0) })
+	to := l.Addr().(*net.TCPAddr).AddrPort()
+	for range 10 {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { syscall.Close(fd) })
+		syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
+		if info, _ := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO); firstByte(info) == synSent {
+			name, err := syscall.Getsockname(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from := name.(*syscall.SockaddrInet4)
+			return netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port)), to
+		}
+	}
+	t.Skip("the queue of a listener is never full here")
+	return client, server
+}
+
+// Outside the first user namespace, one number may stand for many users.
+func TestOverflowUID(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		uidMap, overflow string
+		uid              uint32
+		ambiguous        bool
+	}{
+		{"         0          0 4294967295\n", "65534\n", 65534, false},
+		{"         0       1000          1\n", "65534\n", 65534, true},
+		{"         0          0      65536\n", "65533\n", 65533, true},
+		{"0 0 1000\n1000 1000 4294966295\n", "65534\n", 65534, true},
+		{"", "", 65534, true},
+	} {
+		if uid, ambiguous := parseOverflow(c.uidMap, c.overflow); uid != c.uid || ambiguous != c.ambiguous {
+			t.Errorf("%q: got %d, %v", c.uidMap, uid, ambiguous)
+		}
+	}
+}
+
+func TestIsForeign(t *testing.T) {
+	t.Parallel()
+	if IsForeign(listen(t, "tcp", "127.0.0.1:0")) {
+		t.Error("the listener is in the namespace of this process")
+	}
 }
 
 func TestPeerUIDOfOtherUser(t *testing.T) {
@@ -192,7 +290,7 @@ func TestStaleAnswer(t *testing.T) {
 
 func TestParseRow(t *testing.T) {
 	t.Parallel()
-	const row = "   0: 0100007F:4A9C 0200007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 123456 1 0000000000000000 100 0 0 10 0"
+	row := "   0: " + asKernel("0100007F:4A9C") + " " + asKernel("0200007F:C350") + " 01 00000000:00000000 00:00000000 00000000  1000        0 123456 1 0000000000000000 100 0 0 10 0"
 	want := socket{addrPort(t, "127.0.0.1:19100"), addrPort(t, "127.0.0.2:50000"), established, 1000, 123456}
 	if got, ok := parseRow(row); !ok || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, ok, want)
@@ -203,7 +301,7 @@ func TestParseRow(t *testing.T) {
 	}
 	for about, bad := range map[string]string{
 		"empty": "", "heading": "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
-		"cut": row[:80], "no local": strings.Replace(row, "0100007F:4A9C", "?", 1), "no remote": strings.Replace(row, "0200007F:C350", "0200007F", 1),
+		"cut": row[:80], "no local": strings.Replace(row, ":4A9C", "?", 1), "no remote": strings.Replace(row, ":C350", "", 1),
 		"no uid": strings.Replace(row, "1000 ", "-1 ", 1), "no inode": strings.Replace(row, "123456", "x", 1),
 		"uid of over 32 bits": strings.Replace(row, " 1000 ", " 4294967296 ", 1),
 	} {
@@ -211,6 +309,19 @@ func TestParseRow(t *testing.T) {
 			t.Errorf("%s: got %+v", about, got)
 		}
 	}
+}
+
+// asKernel turns an address as a little-endian machine writes it into what this one writes: 32 bits at a time.
+func asKernel(text string) string {
+	addr, port, _ := strings.Cut(text, ":")
+	bits, err := hex.DecodeString(addr)
+	if err != nil {
+		panic(err)
+	}
+	for word := range slices.Chunk(bits, 4) {
+		binary.NativeEndian.PutUint32(word, binary.LittleEndian.Uint32(word))
+	}
+	return fmt.Sprintf("%X:%s", bits, port)
 }
 
 func TestParseAddr(t *testing.T) {
@@ -223,7 +334,7 @@ func TestParseAddr(t *testing.T) {
 		"0000000000000000FFFF00000100007F:0016": "127.0.0.1:22", // mapped
 		"B80D0120000000000000000001000000:0001": "[2001:db8::1]:1",
 	} {
-		if got, ok := parseAddr(text); !ok || got != addrPort(t, want) {
+		if got, ok := parseAddr(asKernel(text)); !ok || got != addrPort(t, want) {
 			t.Errorf("%s: got %v, %v; want %s", text, got, ok, want)
 		}
 	}

@@ -1,15 +1,17 @@
 package sockets
 
 import (
-	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
-// Supported tells whether this system answers.
+// Supported reports whether this system answers.
 const Supported = true
 
 // A Table answers from the kernel's table of TCP sockets. It is safe for
@@ -42,144 +44,109 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// find returns the socket with these two ends; fs.ErrNotExist if there is none.
-func (t *Table) find(local, remote netip.AddrPort) (socket, error) {
+// Listener returns the inode of the socket that a connection to 127.0.0.1:port would reach:
+// fs.ErrNotExist if there is none, another error if it cannot be known.
+func (t *Table) Listener(port int) (inode uint32, err error) {
+	addr := netip.AddrPortFrom(loopback, uint16(port))
+	var s socket
 	if t.diag != nil {
-		return t.diag.find(local, remote)
+		s, err = t.diag.find(addr, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	} else {
+		s, err = findInProc(func(s socket) bool { return s.listensOn(addr) })
 	}
-	return findInProc(func(s socket) bool { return s.local == local && s.remote == remote })
+	if err == nil && !s.listening() {
+		err = fs.ErrNotExist
+	}
+	return s.inode, err
 }
 
-// Listener returns the inode of the socket that a connection to 127.0.0.1:port
-// would reach, or 0 if there is none or it cannot be known.
-func (t *Table) Listener(port int) uint32 {
-	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
-	if t.diag != nil {
-		s, err := t.diag.find(addr, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
-		if err != nil || !s.listening() {
-			return 0
-		}
-		return s.inode
-	}
-	s, _ := findInProc(func(s socket) bool {
-		return s.listening() && s.local.Port() == addr.Port() && (s.local.Addr() == addr.Addr() || s.local.Addr().IsUnspecified())
-	})
-	return s.inode
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// listensOn reports whether s listens on addr or on all addresses.
+func (s socket) listensOn(addr netip.AddrPort) bool {
+	local := s.local.Addr()
+	return s.listening() && s.local.Port() == addr.Port() && (local == addr.Addr() || local.IsUnspecified())
 }
 
-// Holder returns the process that listens on port, on whatever address, or else the connection that has it. It
-// reads all of /proc: milliseconds, for errors only. Processes of other
-// users are seen by root alone.
-func (t *Table) Holder(port int) (Holder, bool) {
-	s, err := findInProc(func(s socket) bool { return s.listening() && int(s.local.Port()) == port })
-	if errors.Is(err, fs.ErrNotExist) {
-		_, err = findInProc(func(s socket) bool { return int(s.local.Port()) == port })
-		return Holder{}, err == nil
-	}
-	if err != nil || s.inode == 0 {
+// Blocker returns the process whose socket keeps a service from listening on 127.0.0.1:port; it is
+// unknown (PID 0) if nobody may say. Only a listener counts: next to a connection, one in TIME_WAIT
+// too, a service may well listen, or says itself why it cannot.
+func (t *Table) Blocker(port int) (h Holder, blocked bool) {
+	if bind(port) != syscall.EADDRINUSE {
 		return Holder{}, false
 	}
-	for _, pid := range pids() {
-		if holds, _ := holdsSocket(pid, s.inode); holds {
-			comm, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
-			return Holder{pid, strings.TrimSpace(string(comm))}, true
+	inode, err := t.Listener(port)
+	if err != nil { // it may be bound to another device
+		addr := netip.AddrPortFrom(loopback, uint16(port))
+		var s socket
+		s, err = findInProc(func(s socket) bool { return s.listensOn(addr) })
+		inode = s.inode
+	}
+	if err != nil {
+		return Holder{}, false
+	}
+	h, _ = t.Holder(inode)
+	return h, true
+}
+
+// bind binds a socket as a service does, and closes it before it listens.
+func bind(port int) error {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: loopback.As4()})
+}
+
+// Holder returns a process that has a socket open. It reads all of /proc: milliseconds, for errors
+// only. Root alone sees the processes of other users.
+func (t *Table) Holder(inode uint32) (Holder, bool) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if held, _ := t.Held(inode, pid); held {
+			comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+			return Holder{pid, strings.TrimSuffix(string(comm), "\n")}, true
 		}
 	}
 	return Holder{}, false
 }
 
-// HeldBy tells whether the socket with this inode is open in the process leader, in its
-// group, or in a descendant. What cannot be looked into (a program with
-// capabilities is closed to its own user) is given the benefit of the doubt.
-func (t *Table) HeldBy(inode uint32, leader int) bool {
-	if holds, sure := holdsSocket(leader, inode); holds || !sure {
-		return true
-	}
-	family := readFamily()
-	if len(family) == 0 { // no /proc here
-		return true
-	}
-	for pid := range family {
-		if pid == leader || !family.belongs(pid, leader) {
-			continue
+// Held reports whether one of the processes has a socket open. It is not sure of a no if it may not
+// look into one of them: a program with capabilities is closed to its own user, and with hidepid=2
+// not even shown.
+func (t *Table) Held(inode uint32, pids ...int) (held, sure bool) {
+	sure = true
+	for _, pid := range pids {
+		held, known := holds(fmt.Sprintf("/proc/%d/fd", pid), inode)
+		if !known { // the main thread may have ended, which empties its folder, while others go on
+			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
+			for len(threads) > 0 && !known {
+				held, known = holds(threads[0], inode)
+				threads = threads[1:]
+			}
 		}
-		if holds, sure := holdsSocket(pid, inode); holds || !sure {
-			return true
+		if held {
+			return true, true
 		}
+		sure = sure && known
 	}
-	return false
+	return false, sure
 }
 
-// holdsSocket looks through the descriptors of a process; sure is false where it
-// may not.
-func holdsSocket(pid int, inode uint32) (holds, sure bool) {
-	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
-	names, err := readNames(dir)
-	if err != nil {
-		return false, !errors.Is(err, fs.ErrPermission)
-	}
-	want := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
-	for _, name := range names {
-		if link, err := os.Readlink(dir + "/" + name); err == nil && link == want {
+// holds looks through a folder of descriptors; known is false if it sees none.
+func holds(dir string, inode uint32) (holds, known bool) {
+	entries, _ := os.ReadDir(dir)
+	want := fmt.Sprintf("socket:[%d]", inode)
+	for _, e := range entries {
+		if link, err := os.Readlink(dir + "/" + e.Name()); err == nil && link == want {
 			return true, true
 		}
 	}
-	return false, true
-}
-
-// family is the parent and the group of every process.
-type family map[int]struct{ parent, group int }
-
-func readFamily() family {
-	f := make(family)
-	for _, pid := range pids() {
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err != nil {
-			continue
-		}
-		// The command is in parentheses, and may hold any character itself.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) < 3 {
-			continue
-		}
-		entry := f[pid]
-		entry.parent, _ = strconv.Atoi(fields[1])
-		entry.group, _ = strconv.Atoi(fields[2])
-		f[pid] = entry
-	}
-	return f
-}
-
-// belongs tells whether pid is in the group of leader or descends from it.
-func (f family) belongs(pid, leader int) bool {
-	if f[pid].group == leader {
-		return true
-	}
-	for range f { // a bound: a parent may die and its number be taken while this is read
-		if pid == leader {
-			return true
-		}
-		pid = f[pid].parent
-	}
-	return false
-}
-
-func pids() []int {
-	names, _ := readNames("/proc")
-	var list []int
-	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
-			list = append(list, pid)
-		}
-	}
-	return list
-}
-
-func readNames(dir string) ([]string, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return f.Readdirnames(-1)
+	return false, len(entries) > 0
 }

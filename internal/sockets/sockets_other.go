@@ -2,9 +2,14 @@
 
 package sockets
 
-import "net"
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
 
-// Supported tells whether this system answers.
+// Supported reports whether this system answers.
 const Supported = false
 
 // A Table knows nothing on this system.
@@ -16,11 +21,24 @@ func Open() *Table { return &Table{} }
 // PeerUID returns ErrUnknown.
 func (*Table) PeerUID(net.Conn) (uint32, error) { return 0, ErrUnknown }
 
-// Listener returns 0: unknown.
-func (*Table) Listener(int) uint32 { return 0 }
+// IsForeign returns false: unknown.
+func IsForeign(*net.TCPListener) bool { return false }
+
+// Listener returns ErrUnknown.
+func (*Table) Listener(int) (uint32, error) { return 0, ErrUnknown }
+
+// Blocker reports whether the port is in use; by whom is not known.
+func (*Table) Blocker(port int) (Holder, bool) {
+	const wsaEADDRINUSE = syscall.Errno(10048) // of Windows, which never returns EADDRINUSE
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		l.Close()
+	}
+	return Holder{}, errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE)
+}
 
 // Holder knows of none.
-func (*Table) Holder(int) (Holder, bool) { return Holder{}, false }
+func (*Table) Holder(uint32) (Holder, bool) { return Holder{}, false }
 
-// HeldBy gives the benefit of the doubt.
-func (*Table) HeldBy(uint32, int) bool { return true }
+// Held is never sure.
+func (*Table) Held(uint32, ...int) (held, sure bool) { return false, false }

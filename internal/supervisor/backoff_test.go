@@ -18,18 +18,21 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// A start that is not answered yet is asked for often, one that is answered at most 150 times in ten
+// seconds; neither delays the reply by more than 3 ms or 5 %.
 func TestPollGap(t *testing.T) {
 	t.Parallel()
-	for elapsed, want := range map[time.Duration]time.Duration{
-		0:                      time.Millisecond,
-		100 * time.Millisecond: time.Millisecond,
-		330 * time.Millisecond: 1650 * time.Microsecond,
-		time.Second:            5 * time.Millisecond,
-		10 * time.Second:       50 * time.Millisecond,
-		time.Minute:            100 * time.Millisecond,
-	} {
-		if got := pollGap(elapsed); got != want {
-			t.Errorf("after %v: %v, want %v", elapsed, got, want)
+	for reached, most := range map[bool]int{false: 2000, true: 150} {
+		probes := 0
+		for elapsed := time.Duration(0); elapsed < 10*time.Second; probes++ {
+			gap := pollGap(elapsed, reached)
+			if gap <= 0 || gap > max(3*time.Millisecond, elapsed/20) {
+				t.Errorf("after %v: %v", elapsed, gap)
+			}
+			elapsed += gap
+		}
+		if probes > most {
+			t.Errorf("%d probes in 10 s", probes)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func TestExitDuringACheck(t *testing.T) {
 func TestChecksThatCannotBeMadeAreNotCounted(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
-		w.set(func() { p.ill, w.watched = fmt.Errorf("%w: too many open files", health.ErrLocal), true })
+		w.set(func() { p.ill, w.watched = fmt.Errorf("%w: too many open files", health.ErrNoVerdict), true })
 		w.at(8500 * time.Millisecond)
 		w.set(func() { p.ill = nil })
 		w.at(20 * time.Second)
@@ -142,7 +142,7 @@ func TestStaleNewsIsDropped(t *testing.T) {
 		w.at(2 * time.Second)
 		svc, _ := w.sup.forStart("kv")
 		before := w.info("kv")
-		svc.send(exitedMsg{1, "late"})
+		svc.send(exitedMsg{run: 1, why: "late"})
 		svc.send(probedMsg{1, errors.New("late")})
 		w.at(3 * time.Second)
 		if after := w.info("kv"); after != before {

@@ -17,7 +17,7 @@ func (w *world) Load(name string) (packages.Service, error) {
 	w.mu.Unlock()
 	time.Sleep(wait)
 	if !ok {
-		return pkg, fmt.Errorf("package '%s' not found", name)
+		return packages.Service{}, fmt.Errorf("package '%s' not found", name)
 	}
 	return pkg, nil
 }
@@ -37,7 +37,7 @@ func (w *world) Start(pkg packages.Service) (Process, error) {
 			w.t.Errorf("spawned %+v beside process %d of %+v", pkg, other.pid, other.pkg)
 		}
 	}
-	p := &proc{w: w, pid: 101 + len(w.procs), pkg: pkg, born: time.Now(), lives: true, exited: make(chan string, 1)}
+	p := &proc{w: w, pid: 101 + len(w.procs), pkg: pkg, born: time.Now(), lives: true, dead: make(chan struct{}), exited: make(chan string, 1)}
 	w.procs = append(w.procs, p)
 	w.noteLocked("spawn %s %d", pkg.Name, p.pid)
 	if w.setup != nil {
@@ -55,8 +55,8 @@ func (w *world) Holder(port int) string {
 	return w.holders[port]
 }
 
-func (w *world) Probe(ctx context.Context, process Process, _ packages.Service) error {
-	p := process.(*proc)
+func (p *proc) Probe(ctx context.Context) error {
+	w := p.w
 	w.mu.Lock()
 	w.probing++
 	if w.watched {
@@ -64,11 +64,11 @@ func (w *world) Probe(ctx context.Context, process Process, _ packages.Service) 
 	}
 	err, takes := p.ill, p.takes
 	if err == nil && time.Since(p.born) < p.ready {
-		err = errors.New("connection refused")
+		err = health.ErrRefused
 	}
 	w.mu.Unlock()
 	defer w.set(func() { w.probing-- })
-	ctx, cancel := context.WithTimeout(ctx, health.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.pkg.HealthTimeout)
 	defer cancel()
 	select {
 	case <-ctx.Done():
@@ -87,6 +87,8 @@ type proc struct {
 	pid      int
 	pkg      packages.Service
 	born     time.Time
+	loads    time.Duration // until its program is executed
+	never    error         // why it is not executed
 	ready    time.Duration // healthy this long after its birth
 	dies     time.Duration // exits this long after its birth; 0: it does not
 	ill      error         // what probes meet
@@ -96,12 +98,22 @@ type proc struct {
 	immortal bool          // survives SIGKILL
 
 	lives  bool
+	dead   chan struct{} // closed when it is
 	exited chan string
 }
 
 func (p *proc) Pid() int { return p.pid }
 
-func (p *proc) OnExit(tell func(string)) { go func() { tell(<-p.exited) }() }
+func (p *proc) Count() int   { return 1 }
+func (p *proc) Wait() string { return <-p.exited }
+
+func (p *proc) Executed() error {
+	select {
+	case <-time.After(p.loads):
+	case <-p.dead:
+	}
+	return p.never
+}
 
 func (p *proc) Terminate() {
 	p.w.mu.Lock()
@@ -130,6 +142,7 @@ func (p *proc) exit(how string) { p.w.set(func() { p.exitLocked(how) }) }
 func (p *proc) exitLocked(how string) {
 	if p.lives {
 		p.lives = false
+		close(p.dead)
 		p.w.noteLocked("exit %d: %s", p.pid, how)
 		p.exited <- how
 	}

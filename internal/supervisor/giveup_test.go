@@ -91,13 +91,13 @@ func TestStartOfAFailedOneClearsTheCount(t *testing.T) {
 	})
 }
 
-func TestStartOfAFailedOneThatFailsLeavesNoEntry(t *testing.T) {
+func TestStartOfAFailedOneThatFailsAgain(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
 		w.set(func() { w.spawnErr = errors.New("no") })
 		p.exit("exit status 1")
 		w.at(time.Minute)
 		w.start("kv")
-		w.nothingLeft()
+		w.onlyFailed("kv", "no")
 	})
 }

@@ -7,30 +7,28 @@ import (
 	"time"
 
 	"zr/internal/health"
-	"zr/internal/packages"
 )
 
-// A ForeignError means that somebody else answers on a service's port.
+// A ForeignError means that another process's socket has a service's port.
 type ForeignError struct {
 	Port   int
-	Holder string // "" where it cannot be known
+	Holder string
 }
 
 func (e *ForeignError) Error() string {
-	if e.Holder == "" {
-		return fmt.Sprintf("port %d is held by another process", e.Port)
-	}
 	return fmt.Sprintf("port %d is held by %s", e.Port, e.Holder)
 }
 
-// A StartError tells of a start whose process came up, and then did not get healthy. The log has
-// it already, with what the last probe met.
-type StartError struct{ error }
+// begin is the first spawn of a service that is to be up.
+func (s *service) begin(eager bool) {
+	s.wanted, s.first, s.eager = true, true, eager
+	s.givenUp, s.verdict, s.read = false, nil, false
+	s.failures, s.restarts, s.lastErr = 0, 0, ""
+	s.spawn()
+}
 
-func (e *StartError) Unwrap() error { return e.error }
-
-// spawn starts the next run. The receipt and the definition are read afresh,
-// in a goroutine, because disks can be slow: a stop does not wait for it.
+// spawn starts the next run. The receipt and the definition are read afresh, in a goroutine,
+// because disks can be slow: a stop does not wait for it.
 func (s *service) spawn() {
 	s.timer.Stop()
 	s.state = loading
@@ -45,29 +43,33 @@ func (s *service) spawn() {
 	}()
 }
 
-// deliver gives up the port that the service had, unless it is to have it again: another
-// service may want it, and this one another's.
+// deliver gives up the port that the service had, unless it is to have it again: another service
+// may want it, and this one another's.
 func (m loadedMsg) deliver(s *service) {
 	if m.run != s.run || s.state != loading {
 		return
 	}
 	s.sup.release(s.name, m.pkg.Port)
-	if m.err != nil {
+	if m.pkg.Port != 0 {
+		s.pkg, s.read = m.pkg, true
+	}
+	switch {
+	case m.err != nil:
 		s.spawnFailed(m.err)
 		return
+	case s.eager && s.first && !m.pkg.Eager && len(s.starts) == 0: // it could not be read before
+		s.wanted = false
+		s.settle()
+		return
+	}
+	for _, warning := range m.pkg.Warnings {
+		s.sup.log.Print(warning)
 	}
 	s.state = spawning
 	go func() {
 		proc, err := s.sup.spawn(m.pkg)
-		s.send(spawnedMsg{m.run, m.pkg, proc, err})
+		s.send(spawnedMsg{m.run, proc, err})
 	}()
-}
-
-func (s *Supervisor) spawn(pkg packages.Service) (Process, error) {
-	if err := s.claim(pkg.Port, pkg.Name); err != nil {
-		return nil, err
-	}
-	return s.sys.Start(pkg)
 }
 
 func (m spawnedMsg) deliver(s *service) {
@@ -75,74 +77,72 @@ func (m spawnedMsg) deliver(s *service) {
 		s.spawnFailed(m.err)
 		return
 	}
-	s.proc, s.pkg = m.proc, m.pkg
+	s.proc = m.proc
 	s.startedAt = time.Now()
-	s.lastProbe = nil
-	s.awaitExit(m.run, m.pkg.Port)
+	s.lastProbe, s.executed = nil, false
+	go s.awaitExit(m.run, s.proc, s.pkg.Port)
 	if !s.wanted {
 		s.terminate()
 		return
 	}
 	s.state = starting
+	s.left = s.pkg.StartTimeout
+	s.arm(min(s.left, startStep))
+	s.publish()
+	go s.poll(s.probing(), m.run, s.proc)
+}
+
+func (m executedMsg) deliver(s *service) {
+	if m.run != s.run || s.state != starting {
+		return
+	}
+	s.executed = true
 	if s.first {
 		s.sup.log.Printf("started service '%s' on port %d", s.name, s.pkg.Port)
 	} else {
 		s.restarts++
-	}
-	s.arm(startTimeout)
-	s.publish()
-	go s.poll(s.probing(), m)
-}
-
-func (s *service) spawnFailed(err error) {
-	switch {
-	case !s.wanted:
-		s.settle()
-	case s.first:
-		s.wanted, s.verdict = false, err
-		s.settle()
-	default:
-		s.sup.log.Printf("failed to restart '%s': %v", s.name, err)
-		s.fail(err.Error())
+		s.publish()
 	}
 }
 
-// awaitExit has the end of a run reported. If somebody listens on the port even though the
-// whole group is gone, that is likely why it ended.
-func (s *service) awaitExit(run, port int) {
-	s.proc.OnExit(func(why string) {
-		if holder := s.sup.sys.Holder(port); holder != "" {
-			why += ": " + (&ForeignError{port, holder}).Error()
-		}
-		s.send(exitedMsg{run, why})
-	})
+// awaitExit reports the end of a run. If another process listens on the port although nothing of
+// the service is left, that is likely why it ended.
+func (s *service) awaitExit(run int, proc Process, port int) {
+	never := proc.Executed()
+	why := proc.Wait()
+	if holder := s.sup.sys.Holder(port); holder != "" {
+		why += ": " + (&ForeignError{port, holder}).Error()
+	}
+	s.send(exitedMsg{run, why, never})
 }
 
-// probing returns the context of the next probes. It takes half a kilobyte: a service at rest has none.
+// probing returns the context of the next probes.
 func (s *service) probing() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	return ctx
 }
 
-// endProbes ends those that are under way.
+// endProbes ends the probes that are under way.
 func (s *service) endProbes() {
 	s.cancel()
 	s.cancel = func() {}
 }
 
 // poll probes a new process until it is healthy or ctx ends.
-func (s *service) poll(ctx context.Context, m spawnedMsg) {
-	began := time.Now()
-	for {
-		err := s.sup.sys.Probe(ctx, m.proc, m.pkg)
-		if !s.send(probedMsg{m.run, err}) || err == nil {
+func (s *service) poll(ctx context.Context, run int, proc Process) {
+	if proc.Executed() != nil || !s.send(executedMsg{run}) {
+		return
+	}
+	for began := time.Now(); ; {
+		err := proc.Probe(ctx)
+		if !s.send(probedMsg{run, err}) || err == nil {
 			return
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pollGap(time.Since(began))):
+		case <-time.After(pollGap(time.Since(began), !errors.Is(err, health.ErrRefused) && !errors.Is(err, health.ErrNoVerdict))):
 		}
 	}
 }
@@ -172,15 +172,15 @@ func (s *service) healthy() {
 	if !s.first {
 		s.sup.log.Printf("service '%s' restarted successfully", s.name)
 	}
-	s.first = false
+	s.first, s.misses = false, 0
 	s.publish()
 	s.answerStarts(startReply{port: s.pkg.Port})
+	s.endAttempt()
 	s.armCheck()
 }
 
-// armCheck sets the deadline to the next check. Failures are forgotten by a
-// check that passes after stable, so there is one at that moment if there are
-// any.
+// armCheck sets the deadline to the next check. Failures are forgotten by a check that passes
+// after stable, so there is one at that moment if there are any.
 func (s *service) armCheck() {
 	now := time.Now()
 	at := nextCheck(s.name, s.sup.began, now, s.sup.interval)
@@ -190,18 +190,23 @@ func (s *service) armCheck() {
 	s.arm(at.Sub(now))
 }
 
-// check probes a running service once. It needs no deadline of its own: a
-// probe has one, and always reports.
+// check probes a running service once. It needs no deadline of its own: a probe has one, and always
+// reports.
 func (s *service) check() {
-	ctx, run, proc, pkg := s.probing(), s.run, s.proc, s.pkg
-	go func() { s.send(probedMsg{run, s.sup.sys.Probe(ctx, proc, pkg)}) }()
+	ctx, run, proc := s.probing(), s.run, s.proc
+	go func() { s.send(probedMsg{run, proc.Probe(ctx)}) }()
 }
 
 func (s *service) checked(err error) {
 	s.endProbes()
 	switch {
-	case errors.Is(err, health.ErrLocal):
-		s.arm(localRetry)
+	case errors.Is(err, health.ErrNoVerdict):
+		s.arm(retryCheck)
+		return
+	case err != nil && s.misses < s.pkg.HealthRetries:
+		s.misses++
+		s.sup.log.Printf("service '%s' failed a check (%d of %d tolerated): %v", s.name, s.misses, s.pkg.HealthRetries, err)
+		s.arm(retryCheck)
 		return
 	case err != nil:
 		s.fail(err.Error())
@@ -210,24 +215,213 @@ func (s *service) checked(err error) {
 		s.failures = 0
 		s.publish()
 	}
+	s.misses = 0
 	s.armCheck()
 }
 
-func (s *service) deadline() {
+// deadline is called when the timer fires; late means that the daemon or the machine was paused.
+func (s *service) deadline(late bool) {
 	switch s.state {
 	case starting:
-		why := errTimeout.Error()
-		if s.lastProbe != nil {
-			why += ": " + s.lastProbe.Error()
-		}
-		s.startFailed(errTimeout, why)
+		s.startStep(late)
 	case running:
-		s.check()
+		if late { // the service may have been paused too
+			s.armCheck()
+		} else {
+			s.check()
+		}
 	case ending:
 		s.kill()
 	case killed:
 		s.giveUpKilling()
 	case backingOff:
 		s.spawn()
+	}
+}
+
+// startStep counts a part of the start timeout.
+func (s *service) startStep(late bool) {
+	if !late {
+		s.left -= startStep
+	}
+	if s.left > 0 {
+		s.arm(min(s.left, startStep))
+		return
+	}
+	err := errTimeout
+	switch {
+	case !s.executed:
+		err = fmt.Errorf("%w: its program could not be read yet; the disk may not answer", errTimeout)
+	case s.lastProbe != nil:
+		err = fmt.Errorf("%w: %w", errTimeout, s.lastProbe)
+	}
+	s.startFailed(err, err.Error())
+}
+
+// spawnFailed ends a run that got no program to execute.
+func (s *service) spawnFailed(err error) {
+	if !s.wanted {
+		s.settle()
+		return
+	}
+	if !s.first {
+		s.sup.log.Printf("failed to restart '%s': %v", s.name, err)
+		s.fail(err.Error())
+		return
+	}
+	s.firstFailed(err, err.Error())
+}
+
+// startFailed ends a run that did not get healthy.
+func (s *service) startFailed(err error, why string) {
+	if !s.first {
+		s.sup.log.Printf("service '%s' failed health check after restart", s.name)
+		s.fail(why)
+		return
+	}
+	s.firstFailed(err, why)
+}
+
+// firstFailed ends a first start: an eager one is the first failure, a client's is final. It stays
+// listed if its definition could be read. Its client gets err once its process is gone.
+func (s *service) firstFailed(err error, why string) {
+	if s.read || s.eager {
+		s.sup.log.Printf("failed to start '%s': %s", s.name, why)
+	}
+	if s.eager {
+		s.fail(why)
+		return
+	}
+	s.wanted, s.verdict, s.givenUp = false, err, s.read
+	s.lastErr, s.lastAt = why, time.Now()
+	s.terminate()
+}
+
+func (m exitedMsg) deliver(s *service) {
+	if m.run != s.run || s.proc == nil {
+		return
+	}
+	s.proc = nil
+	switch {
+	case s.state == starting && m.never != nil:
+		s.spawnFailed(fmt.Errorf("failed to spawn service: %w", m.never))
+	case s.state == starting && s.first:
+		why := "exited before it was healthy: " + m.why
+		s.startFailed(fmt.Errorf("service '%s' %s", s.name, why), why)
+	case s.state == starting:
+		s.startFailed(nil, m.why)
+	case s.state == running:
+		s.fail(m.why)
+	case !s.wanted:
+		s.settle()
+	case time.Now().Before(s.retryAt):
+		s.state = backingOff
+		s.arm(time.Until(s.retryAt))
+		s.publish()
+	default: // its grace was longer than the back-off
+		s.spawn()
+	}
+}
+
+// fail counts a failure, and restarts the service or gives it up.
+func (s *service) fail(why string) {
+	s.endProbes()
+	s.failures++
+	s.lastErr, s.lastAt = why, time.Now()
+	s.sup.log.Printf("service '%s' unhealthy (failure %d/%d): %s", s.name, s.failures, maxFailures, why)
+	s.endAttempt()
+	if s.failures >= maxFailures {
+		s.giveUp(why)
+		return
+	}
+	wait := backoff(s.failures)
+	s.sup.log.Printf("restarting '%s' in %v", s.name, wait)
+	s.retryAt = time.Now().Add(wait)
+	s.state = backingOff
+	if s.proc != nil {
+		s.state = ending
+		s.proc.Terminate()
+		if s.pkg.StopTimeoutSet {
+			wait = max(wait, s.pkg.StopTimeout)
+		}
+	}
+	s.arm(wait)
+	s.publish()
+}
+
+func (s *service) giveUp(why string) {
+	s.sup.log.Printf("service '%s' marked as failed after %d consecutive failures", s.name, maxFailures)
+	s.wanted, s.givenUp = false, true
+	s.answerStarts(startReply{err: fmt.Errorf("service '%s' marked as failed after %d consecutive failures: %s", s.name, maxFailures, why)})
+	s.terminate()
+	s.publish()
+}
+
+// terminate ends the process, if there is one, with grace.
+func (s *service) terminate() {
+	s.endProbes()
+	switch {
+	case s.proc == nil:
+		s.settle()
+	case s.hurry:
+		s.kill()
+	default:
+		s.proc.Terminate()
+		s.state = ending
+		s.arm(s.pkg.StopTimeout)
+	}
+}
+
+func (s *service) kill() {
+	s.proc.Kill()
+	s.state = killed
+	s.arm(killTimeout)
+}
+
+// giveUpKilling reports a process that survives SIGKILL to all who wait. It stays listed as failed,
+// and is not signalled again; if it ever goes, so does the entry of a service that was stopped.
+func (s *service) giveUpKilling() {
+	err := s.stuckError()
+	s.sup.log.Printf("%v", err)
+	s.state = stuck
+	s.givenUp = len(s.stops) == 0
+	s.lastErr, s.lastAt = err.Error(), time.Now()
+	s.wanted = false
+	s.answerStarts(startReply{err: err})
+	for _, reply := range s.stops {
+		reply <- err
+	}
+	s.stops = nil
+	s.publish()
+}
+
+// settle runs when an unwanted service has no process left. The entry goes before the answers do.
+func (s *service) settle() {
+	s.timer.Stop()
+	var refused []chan<- startReply
+	verdict := s.verdict
+	if verdict != nil {
+		refused, s.starts = s.starts, nil
+	}
+	stops := s.stops
+	s.stops = nil
+	s.endAttempt()
+	switch {
+	case len(s.starts) > 0:
+		s.begin(false)
+	case s.givenUp:
+		s.state = failed
+		s.sup.release(s.name, 0)
+		s.publish()
+	default:
+		s.state = gone
+		s.sup.release(s.name, 0)
+		s.sup.forget(s)
+	}
+	for _, reply := range refused {
+		reply <- startReply{err: verdict}
+	}
+	for _, reply := range stops {
+		reply <- nil
 	}
 }

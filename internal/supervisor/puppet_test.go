@@ -71,7 +71,10 @@ func newPuppet(t *testing.T, seen map[transition]bool) *puppet {
 func (p *puppet) Load(name string) (packages.Service, error) {
 	p.loading.Add(1)
 	defer p.loading.Add(-1)
-	return packages.Service{Name: name, Port: 9200}, <-p.load
+	if err := <-p.load; err != nil {
+		return packages.Service{}, err
+	}
+	return packages.Service{Name: name, Port: 9200, StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: health.Timeout}, nil
 }
 
 func (p *puppet) Start(packages.Service) (Process, error) {
@@ -85,7 +88,7 @@ func (p *puppet) Start(packages.Service) (Process, error) {
 	return p, nil
 }
 
-func (p *puppet) Probe(ctx context.Context, _ Process, _ packages.Service) error {
+func (p *puppet) Probe(ctx context.Context) error {
 	p.probing.Add(1)
 	defer p.probing.Add(-1)
 	limit := time.NewTimer(health.Timeout)
@@ -104,7 +107,9 @@ func (p *puppet) Holder(int) string { return "" }
 func (p *puppet) Pid() int          { return 101 }
 func (p *puppet) Terminate()        {}
 
-func (p *puppet) OnExit(tell func(string)) { go func() { tell(<-p.exits) }() }
+func (p *puppet) Count() int      { return 1 }
+func (p *puppet) Executed() error { return nil }
+func (p *puppet) Wait() string    { return <-p.exits }
 
 func (p *puppet) Kill() {
 	if p.mortal.Load() {
@@ -217,7 +222,7 @@ func (p *puppet) endProbe(err error) bool {
 		return false
 	}
 	if p.probing.Load() == 0 && svc.state == "starting" {
-		time.Sleep(pollGap(time.Hour))
+		time.Sleep(pollGap(time.Hour, true))
 	} else if p.probing.Load() == 0 {
 		time.Sleep(time.Until(svc.until))
 	}
@@ -231,8 +236,14 @@ func (p *puppet) endProbe(err error) bool {
 func (p *puppet) passDeadline() bool {
 	svc := p.look()
 	switch {
-	case svc.armed:
-		time.Sleep(time.Until(svc.until))
+	case svc.armed: // a start timeout has several steps
+		for svc.armed && p.look().state == svc.state {
+			time.Sleep(time.Until(p.look().until))
+			synctest.Wait()
+			if svc.state != "starting" {
+				break
+			}
+		}
 	case p.probing.Load() == 1:
 		time.Sleep(health.Timeout)
 	default:

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -131,7 +132,7 @@ func TestRestartThatExitsBeforeItIsHealthy(t *testing.T) {
 func TestRestartWithAForeignListenerEndsAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.up("kv").exit("exit status 1")
-		w.set(func() { w.setup = func(p *proc) { p.ill = &ForeignError{Port: 9200} } })
+		w.set(func() { w.setup = func(p *proc) { p.ill = &ForeignError{9200, "pid 49 (caddy)"} } })
 		w.at(2 * time.Second)
 		w.expect(`
 			0s exit 101: exit status 1
@@ -139,7 +140,7 @@ func TestRestartWithAForeignListenerEndsAtOnce(t *testing.T) {
 			0s daemon: restarting 'kv' in 1s
 			1s spawn kv 102
 			1s daemon: service 'kv' failed health check after restart
-			1s daemon: service 'kv' unhealthy (failure 2/5): port 9200 is held by another process
+			1s daemon: service 'kv' unhealthy (failure 2/5): port 9200 is held by pid 49 (caddy)
 			1s daemon: restarting 'kv' in 2s
 			1s SIGTERM 102
 			1s exit 102: signal: terminated
@@ -194,7 +195,7 @@ func TestRestartReadsTheDefinitionAfresh(t *testing.T) {
 			w.installed["kv"] = pkg
 		})
 		w.at(2 * time.Second)
-		if got, want := w.last().pkg, w.installed["kv"]; got != want {
+		if got, want := w.last().pkg, w.installed["kv"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("spawned %+v, want %+v", got, want)
 		}
 		if info := w.info("kv"); info.Version != "2.0.0" || info.Port != 9300 {

@@ -46,10 +46,10 @@ func TestStartThatExits(t *testing.T) {
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
 			300ms exit 101: exit status 1
-			300ms daemon: failed to start 'kv': exit status 1
+			300ms daemon: failed to start 'kv': exited before it was healthy: exit status 1
 			300ms start kv: service 'kv' exited before it was healthy: exit status 1
 		`)
-		w.nothingLeft()
+		w.onlyFailed("kv", "exited before it was healthy: exit status 1")
 	})
 }
 
@@ -68,9 +68,9 @@ func TestStartThatNeverGetsHealthy(t *testing.T) {
 			10s daemon: failed to start 'kv': health check timeout: connection refused
 			10s SIGTERM 101
 			11s exit 101: exit status 0
-			11s start kv: health check timeout
+			11s start kv: health check timeout: connection refused
 		`)
-		w.nothingLeft()
+		w.onlyFailed("kv", "health check timeout: connection refused")
 	})
 }
 
@@ -86,9 +86,9 @@ func TestStartOfOneThatHangsAndIsDeaf(t *testing.T) {
 			10s SIGTERM 101
 			15s SIGKILL 101
 			15s exit 101: signal: killed
-			15s start kv: health check timeout
+			15s start kv: health check timeout: no answer to GET /health within 2 s
 		`)
-		w.nothingLeft()
+		w.onlyFailed("kv", "health check timeout: no answer to GET /health within 2 s")
 	})
 }
 
@@ -98,7 +98,7 @@ func TestHealthyJustBeforeAndAfterTheTimeout(t *testing.T) {
 	for _, c := range []struct {
 		ready  time.Duration
 		answer string
-	}{{9800 * time.Millisecond, "ok"}, {10001 * time.Millisecond, "health check timeout"}} {
+	}{{9800 * time.Millisecond, "ok"}, {10001 * time.Millisecond, "health check timeout: connection refused"}} {
 		t.Run(c.ready.String(), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.setup = func(p *proc) { p.ready = c.ready }
@@ -117,8 +117,8 @@ func TestStartThatCannotSpawn(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.spawnErr = errors.New("failed to spawn service: /kv: permission denied")
 		w.start("kv")
-		w.expect("0s start kv: failed to spawn service: /kv: permission denied\n")
-		w.nothingLeft()
+		w.expect("0s daemon: failed to start 'kv': failed to spawn service: /kv: permission denied\n0s start kv: failed to spawn service: /kv: permission denied\n")
+		w.onlyFailed("kv", "failed to spawn service: /kv: permission denied")
 	})
 }
 
@@ -171,7 +171,7 @@ func TestStartsOfOneNameFailTogether(t *testing.T) {
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
 			1s exit 101: exit status 1
-			1s daemon: failed to start 'kv': exit status 1
+			1s daemon: failed to start 'kv': exited before it was healthy: exit status 1
 			1s start kv: service 'kv' exited before it was healthy: exit status 1
 			1s start kv: service 'kv' exited before it was healthy: exit status 1
 		`)
@@ -252,7 +252,7 @@ func TestForeignListenerEndsAStartAtOnce(t *testing.T) {
 			0s exit 101: signal: terminated
 			0s start kv: port 9200 is held by pid 49 (caddy)
 		`)
-		w.nothingLeft()
+		w.onlyFailed("kv", "port 9200 is held by pid 49 (caddy)")
 	})
 }
 
@@ -266,7 +266,7 @@ func TestExitWithThePortTakenNamesTheHolder(t *testing.T) {
 			0s spawn kv 101
 			0s daemon: started service 'kv' on port 9200
 			1ms exit 101: exit status 1
-			1ms daemon: failed to start 'kv': exit status 1: port 9200 is held by pid 49 (caddy)
+			1ms daemon: failed to start 'kv': exited before it was healthy: exit status 1: port 9200 is held by pid 49 (caddy)
 			1ms start kv: service 'kv' exited before it was healthy: exit status 1: port 9200 is held by pid 49 (caddy)
 		`)
 	})
@@ -275,7 +275,7 @@ func TestExitWithThePortTakenNamesTheHolder(t *testing.T) {
 // What the daemon cannot probe may still get healthy: it goes on trying.
 func TestStartSurvivesProbesThatCannotBeMade(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.setup = func(p *proc) { p.ill = fmt.Errorf("%w: too many open files", health.ErrLocal) }
+		w.setup = func(p *proc) { p.ill = fmt.Errorf("%w: too many open files", health.ErrNoVerdict) }
 		w.start("kv")
 		w.at(time.Second)
 		p := w.last()

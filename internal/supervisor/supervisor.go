@@ -1,7 +1,6 @@
-// Package supervisor keeps services in the state that clients asked for. One
-// goroutine, the actor in service.go, owns each service and everything about
-// it; the Supervisor only finds it by name. No lock is held across a spawn, a probe,
-// a wait or a channel send, so that no service can delay another.
+// Package supervisor keeps services in the state that clients asked for. One goroutine, the actor in
+// actor.go, owns each service and everything about it; the Supervisor only finds it by name. No lock
+// is held across a spawn, a probe, a wait or a channel send, so that no service can delay another.
 package supervisor
 
 import (
@@ -17,26 +16,29 @@ import (
 	"zr/internal/packages"
 )
 
-// A System is the world outside: installed packages, processes and probes.
+// A System is the world outside: installed packages and processes.
 type System interface {
-	// Load says what an installed package runs. Its errors are meant for clients.
+	// Load returns what an installed package runs. Its errors are meant for clients. If the
+	// definition could be read, the Service is valid beside an error.
 	Load(name string) (packages.Service, error)
-	// Start checks that the port is free and spawns the service. Its errors
-	// are meant for clients.
+	// Start checks that the port is free and makes the process of a service. Its errors are meant
+	// for clients.
 	Start(packages.Service) (Process, error)
-	// Probe returns nil if the service is healthy and it is p that answered. An error that is health.ErrLocal says
-	// nothing of the service; one that is a *ForeignError is final.
-	Probe(ctx context.Context, p Process, svc packages.Service) error
-	// Holder words who listens on port, or returns "".
+	// Holder returns words for the process that listens on port, or "".
 	Holder(port int) string
 }
 
-// A Process is a started service and its group; *process.Process is one.
+// A Process is a started service and all that belongs to it.
 type Process interface {
 	Pid() int
+	Count() int      // of its processes; 0: unknown
+	Executed() error // waits until its program runs, or returns why it never will
+	// Probe returns nil if the service is healthy and it is this process that answered. An error
+	// that is health.ErrNoVerdict says nothing of the service; one that is a *ForeignError is final.
+	Probe(context.Context) error
 	Terminate()
 	Kill()
-	OnExit(tell func(how string)) // called once; tell may take its time
+	Wait() (how string) // waits until nothing is left of it; called once
 }
 
 // DefaultInterval is how often a running service is checked: the original's.
@@ -84,8 +86,18 @@ func (s *Supervisor) Start(name string) (int, error) {
 	}
 }
 
-// Stop returns once nothing is left of the service, which it may have never
-// heard of. An error means that a process survived SIGKILL.
+// StartEager brings a service up with the daemon: if its first start fails, or its package cannot
+// be read, that is retried as a restart is. It returns when the first attempt has ended. A package
+// that can be read and turns out not to be eager is not started.
+func (s *Supervisor) StartEager(name string) {
+	tried := make(chan struct{})
+	if svc, err := s.forStart(name); err == nil && svc.send(eagerMsg{tried}) {
+		<-tried
+	}
+}
+
+// Stop returns once nothing is left of the service, which need not exist. An error means that a
+// process survived SIGKILL.
 func (s *Supervisor) Stop(name string) error { return s.stop(name, stopMsg{}) }
 
 func (s *Supervisor) stop(name string, m stopMsg) error {
@@ -181,6 +193,14 @@ func (s *Supervisor) claim(port int, name string) error {
 		return fmt.Errorf("port %d is held by %s, service '%s'", port, holder, owner)
 	}
 	return fmt.Errorf("port %d is held by service '%s'", port, owner)
+}
+
+// spawn makes the process of a service whose port is free.
+func (s *Supervisor) spawn(pkg packages.Service) (Process, error) {
+	if err := s.claim(pkg.Port, pkg.Name); err != nil {
+		return nil, err
+	}
+	return s.sys.Start(pkg)
 }
 
 // release gives back every port of the service but keep.

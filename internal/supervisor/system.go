@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io/fs"
 	"strconv"
+	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"zr/internal/health"
 	"zr/internal/packages"
@@ -16,96 +16,101 @@ import (
 )
 
 // NewSystem returns the real System, of the packages in home.
-func NewSystem(home packages.Home, starter *process.Starter, table *sockets.Table) System {
+func NewSystem(home *packages.Home, starter *process.Starter, table *sockets.Table) System {
 	return &system{home, starter, table}
 }
 
 type system struct {
-	packages.Home
+	*packages.Home
 	starter *process.Starter
-	table   table
+	table   socketTable
 }
 
-// table is what a system asks of a *sockets.Table.
-type table interface {
-	Listener(port int) uint32
-	HeldBy(inode uint32, leader int) bool
-	Holder(port int) (sockets.Holder, bool)
-}
-
-// verified is a process that remembers which listening socket was found to
-// be its own: as long as the port leads to the same one, there is no need to look again.
-type verified struct {
-	*process.Process
-	inode atomic.Uint32
+// socketTable is what a system asks of a *sockets.Table.
+type socketTable interface {
+	Listener(port int) (inode uint32, err error)
+	Held(inode uint32, pids ...int) (held, sure bool)
+	Holder(inode uint32) (sockets.Holder, bool)
+	Blocker(port int) (sockets.Holder, bool)
 }
 
 func (s *system) Start(pkg packages.Service) (Process, error) {
-	if err := s.checkPort(pkg.Port); err != nil {
-		return nil, err
+	if holder, blocked := s.table.Blocker(pkg.Port); blocked {
+		return nil, &ForeignError{pkg.Port, holder.String()}
 	}
-	p, err := s.starter.Start(pkg.Binary, "--listen=:"+strconv.Itoa(pkg.Port))
+	p, err := s.starter.Start(process.Command{
+		Name: pkg.Name, Dir: pkg.Dir, Path: pkg.Binary, Args: []string{"--listen=:" + strconv.Itoa(pkg.Port)},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("failed to spawn service: %w", err)
 	}
-	return &verified{Process: p}, nil
+	return &instance{Process: p, pkg: pkg, table: s.table}, nil
 }
 
-// checkPort binds the port as the service will. Only "in use" counts: the
-// service may be allowed what the daemon is not.
-func (s *system) checkPort(port int) error {
-	l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
-	if err == nil {
-		return l.Close()
+func (s *system) Holder(port int) string {
+	inode, err := s.table.Listener(port)
+	if err != nil {
+		return ""
 	}
-	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE) {
-		return s.foreign(port)
-	}
-	return nil
+	h, _ := s.table.Holder(inode)
+	return h.String()
 }
 
-// wsaEADDRINUSE is Windows' own; syscall.EADDRINUSE is none that it returns.
-const wsaEADDRINUSE = syscall.Errno(10048)
-
-func (s *system) foreign(port int) error {
-	e := &ForeignError{Port: port}
-	if h, ok := s.table.Holder(port); ok {
-		e.Holder = h.String()
-	}
-	return e
+// An instance is a process of a package.
+type instance struct {
+	*process.Process
+	pkg   packages.Service
+	table socketTable
+	inode atomic.Uint32 // of the listener that was found to be its own, which need not be looked at again
 }
 
-// Probe looks at who listens whatever the answer was: a foreigner that answers
-// 404, or nothing, keeps the service from its port just as well.
-func (s *system) Probe(ctx context.Context, proc Process, pkg packages.Service) error {
-	err := health.Probe(ctx, pkg.Port, pkg.Health)
-	if !errors.Is(err, health.ErrLocal) && s.isForeign(proc.(*verified), pkg.Port) {
-		return s.foreign(pkg.Port)
+// Probe looks at the listener whatever the reply was: another process that answers 404, or nothing,
+// keeps the service from its port just as well.
+func (i *instance) Probe(ctx context.Context) error {
+	err := health.Probe(ctx, i.pkg.Port, i.pkg.Health, i.pkg.HealthTimeout)
+	if errors.Is(err, health.ErrNoVerdict) {
+		return err
+	}
+	owner := i.checkListener()
+	var foreign *ForeignError
+	if err == nil || errors.As(owner, &foreign) {
+		return owner
 	}
 	return err
 }
 
-// isForeign asks for the listener again in the end: that of a process which is just
-// exiting is in the table for a moment longer than among its descriptors.
-func (s *system) isForeign(p *verified, port int) bool {
-	inode := s.table.Listener(port)
-	if inode == 0 || inode == p.inode.Load() {
-		return false
-	}
-	if s.table.HeldBy(inode, p.Pid()) {
-		p.inode.Store(inode)
-		return false
-	}
-	return s.table.Listener(port) == inode
-}
+// looking is held by the one that looks into /proc: side by side, many would take a thread each.
+var looking sync.Mutex
 
-func (s *system) Holder(port int) string {
-	if s.table.Listener(port) == 0 {
-		return ""
+// checkListener returns an error unless the listener on the port is the service's. A listener whose
+// owner cannot be known is taken for the service's, if no other process is seen to have it.
+func (i *instance) checkListener() error {
+	port := i.pkg.Port
+	inode, err := i.table.Listener(port)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the answer on port %d comes from no listener", port)
+	case err != nil || inode == i.inode.Load():
+		return nil
 	}
-	h, ok := s.table.Holder(port)
-	if !ok {
-		return "another process"
+	looking.Lock()
+	defer looking.Unlock()
+	held, _ := i.table.Held(inode, i.Pid())
+	if sure := true; !held {
+		if held, sure = i.table.Held(inode, i.Members()...); !sure {
+			_, others := i.table.Holder(inode)
+			held = !others
+		}
 	}
-	return h.String()
+	if held {
+		i.inode.Store(inode)
+		return nil
+	}
+	// The listener of a process that is just exiting is in the table for a moment longer than among
+	// its descriptors.
+	if again, err := i.table.Listener(port); err != nil || again != inode {
+		return fmt.Errorf("the listener on port %d has just changed", port)
+	}
+	holder, _ := i.table.Holder(inode)
+	return &ForeignError{port, holder.String()}
 }

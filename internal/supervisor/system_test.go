@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"io/fs"
 	"os"
 	"testing"
 
@@ -8,49 +9,63 @@ import (
 	"zr/internal/sockets"
 )
 
-// listeners is a table that knows nobody, and in which these listen on every port, one after the other.
-type listeners []uint32
-
-func (l *listeners) Listener(int) uint32 {
-	inode := (*l)[0]
-	*l = (*l)[1:]
-	return inode
+func TestMain(m *testing.M) {
+	process.Stage()
+	os.Exit(m.Run())
 }
 
-func (*listeners) HeldBy(uint32, int) bool           { return false }
-func (*listeners) Holder(int) (sockets.Holder, bool) { return sockets.Holder{}, false }
+// A fakeTable has these listeners on every port, one after the other, and one process in doubt.
+type fakeTable struct {
+	listeners []uint32
+	doubt     bool
+	seen      bool // that another process has the socket
+}
 
-// The listener of a process that exits while it is looked for is nobody else's.
-func TestListenerOfAnExitingProcessIsNotForeign(t *testing.T) {
+func (f *fakeTable) Listener(int) (uint32, error) {
+	inode := f.listeners[0]
+	f.listeners = f.listeners[1:]
+	if inode == 0 {
+		return 0, fs.ErrNotExist
+	}
+	return inode, nil
+}
+
+func (f *fakeTable) Held(uint32, ...int) (held, sure bool) { return false, !f.doubt }
+func (f *fakeTable) Blocker(int) (sockets.Holder, bool)    { return sockets.Holder{}, false }
+func (f *fakeTable) Holder(uint32) (sockets.Holder, bool)  { return sockets.Holder{}, f.seen }
+
+// The listener of a process that exits while it is looked for is nobody else's. A listener whose
+// owner cannot be seen is the service's, unless another process has it.
+func TestWhoseListener(t *testing.T) {
 	t.Parallel()
-	p, err := process.NewStarter(nil, os.Stderr).Start(os.Args[0], "-test.list=^$")
+	starter, err := process.NewStarter(nil, os.Stderr, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	exited := make(chan struct{})
-	p.OnExit(func(string) { close(exited) })
-	defer func() { <-exited }()
-	for _, c := range []struct {
-		table   listeners
-		foreign bool
-	}{
-		{listeners{0}, false},
-		{listeners{7, 0}, false},
-		{listeners{7, 8}, false}, // which the next probe looks at
-		{listeners{7, 7}, true},
-	} {
-		s := &system{table: &c.table}
-		if got := s.isForeign(&verified{Process: p}, 9200); got != c.foreign {
-			t.Errorf("listeners %d at the first and the second look: foreign is %v", c.table, got)
-		}
+	p, err := starter.Start(process.Command{Name: "kv", Dir: "/", Path: os.Args[0], Args: []string{"-test.list=^$"}})
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// Only "in use" counts: what else keeps the daemon from a port need not keep the service.
-func TestPortThatCannotBeChecked(t *testing.T) {
-	t.Parallel()
-	s := &system{table: &listeners{}}
-	if err := s.checkPort(1 << 16); err != nil { // as good as one that takes a privilege
-		t.Errorf("got %v", err)
+	defer p.Wait()
+	for _, c := range []struct {
+		table fakeTable
+		want  string
+	}{
+		{fakeTable{listeners: []uint32{0}}, "the answer on port 9200 comes from no listener"},
+		{fakeTable{listeners: []uint32{7, 0}}, "the listener on port 9200 has just changed"},
+		{fakeTable{listeners: []uint32{7, 8}}, "the listener on port 9200 has just changed"},
+		{fakeTable{listeners: []uint32{7, 7}}, "port 9200 is held by another process"},
+		{fakeTable{listeners: []uint32{7}, doubt: true}, ""},
+		{fakeTable{listeners: []uint32{7, 7}, doubt: true, seen: true}, "port 9200 is held by another process"},
+	} {
+		i := &instance{Process: p, table: &c.table}
+		i.pkg.Port = 9200
+		got := ""
+		if err := i.checkListener(); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%+v: got %q, want %q", c.table, got, c.want)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"zr/internal/health"
 	"zr/internal/packages"
@@ -40,9 +41,9 @@ func TestProbeWithoutDescriptorsAccusesNobody(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	s := &system{table: &listeners{7, 7}}
-	err = s.Probe(t.Context(), &verified{}, packages.Service{Port: l.Addr().(*net.TCPAddr).Port, Health: "/"})
-	if !errors.Is(err, health.ErrLocal) {
+	i := &instance{table: &fakeTable{listeners: []uint32{7, 7}}}
+	i.pkg = packages.Service{Port: l.Addr().(*net.TCPAddr).Port, Health: "/", HealthTimeout: time.Second}
+	if err := i.Probe(t.Context()); !errors.Is(err, health.ErrNoVerdict) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"log"
 	"slices"
@@ -11,7 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"zr/internal/health"
 	"zr/internal/packages"
+)
+
+// What a definition without such keys says.
+const (
+	startTimeout = 10 * time.Second
+	grace        = 5 * time.Second
 )
 
 // A world is a System in virtual time. It keeps a journal of all that a
@@ -99,6 +107,15 @@ func (w *world) nothingLeft() {
 	}
 }
 
+// onlyFailed wants one entry, of a service that failed for this reason, and no process.
+func (w *world) onlyFailed(name, why string) {
+	w.t.Helper()
+	list := w.sup.Status()
+	if len(list) != 1 || list[0].Name != name || list[0].Status != "failed" || list[0].LastError != why || list[0].PID != 0 {
+		w.t.Errorf("status is %+v, want %s failed: %s", list, name, why)
+	}
+}
+
 // set changes the world, or a process, while actors may be looking.
 func (w *world) set(change func()) {
 	w.mu.Lock()
@@ -108,7 +125,10 @@ func (w *world) set(change func()) {
 
 func (w *world) install(name string, port int) {
 	w.set(func() {
-		w.installed[name] = packages.Service{Name: name, Version: "1.0.0", Binary: "/" + name, Port: port, Health: "/health"}
+		w.installed[name] = packages.Service{
+			Name: name, Version: "1.0.0", Binary: "/" + name, Port: port, Health: "/health",
+			StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: health.Timeout,
+		}
 	})
 }
 
@@ -156,7 +176,7 @@ func (w *world) expect(journal string) {
 	slices.SortStableFunc(notes, func(a, b entry) int {
 		switch {
 		case a.at != b.at:
-			return int(a.at - b.at)
+			return cmp.Compare(a.at, b.at)
 		case a.reply != b.reply:
 			return map[bool]int{false: -1, true: 1}[a.reply]
 		case a.reply:
@@ -239,6 +259,7 @@ func (w *world) failing(name string, n int) *proc {
 // info is what status shows of a service, or nothing.
 func (w *world) info(name string) Info {
 	for _, info := range w.sup.Status() {
+		info.proc = nil
 		if info.Name == name {
 			return info
 		}

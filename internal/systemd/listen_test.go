@@ -130,7 +130,7 @@ func TestListenerRefused(t *testing.T) {
 		{"negative", "-1", tcp, "LISTEN_FDS=-1 is no number of sockets"},
 		{"several", "2", tcp, "exactly one is served"},
 		{"every address", "1", func(t *testing.T) *os.File { return listenerFile(t, "tcp4", ":0") }, "is not a loopback address"},
-		{"unix", "1", func(t *testing.T) *os.File { return listenerFile(t, "unix", t.TempDir()+"/socket") }, "it is no TCP socket but a unix one"},
+		{"unix", "1", func(t *testing.T) *os.File { return listenerFile(t, "unix", shortDir(t)+"/socket") }, "it is no TCP socket but a unix one"},
 		{"udp", "1", func(t *testing.T) *os.File {
 			conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 			return fileOf(t, conn, err)

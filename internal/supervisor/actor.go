@@ -10,47 +10,52 @@ import (
 	"zr/internal/packages"
 )
 
-// A service is an actor: the goroutine in loop owns every field below gone, and
-// all others send it messages. It lives from the first start until there is
-// neither a process nor an entry to keep.
+// A service is an actor: the goroutine in loop owns every field below gone, and all others send it
+// messages. It lives from the first start until there is neither a process nor an entry to keep.
 type service struct {
 	sup   *Supervisor
 	name  string
 	info  atomic.Pointer[Info] // what status shows; nil: nothing yet
 	inbox chan message         // unbuffered: a message is taken, or the service is gone
-	gone  chan struct{}
+	gone  chan struct{}        // closed at the end
 
 	state   state
-	wanted  bool // up; false with a process left means that it is being ended
+	wanted  bool // up; false with a process left: it is being ended
 	givenUp bool // keep an entry once it is down: it failed
 	last    bool // the daemon is ending: take no start
 	hurry   bool // end it without grace
-	over    bool // the actor returns
 
 	timer *time.Timer
 	until time.Time // when timer fires
 
-	run       int // number of the current run; what tells of another is stale
+	run       int // number of the current run; a message about another is stale
 	proc      Process
 	pkg       packages.Service
+	read      bool               // the definition, since it was started
+	executed  bool               // the program of this run
 	cancel    context.CancelFunc // of the probes under way
 	startedAt time.Time
 	upSince   time.Time
-	lastProbe error // what the last probe of a start met
+	retryAt   time.Time     // when the back-off ends
+	left      time.Duration // of the start timeout
+	misses    int           // failed checks in a row that were tolerated
+	lastProbe error         // result of the last probe of a start
 
-	first    bool // not healthy yet since a client started it
+	eager    bool // started with the daemon: the first start is retried as a restart is
+	first    bool // not healthy yet since it was started
 	failures int  // in a row
-	restarts int  // since a client started it
+	restarts int  // since it was started
 	lastErr  string
 	lastAt   time.Time
 
-	starts  []chan<- startReply
-	stops   []chan<- error
-	verdict error // of a failed first start, told when its process is gone
+	starts   []chan<- startReply
+	stops    []chan<- error
+	attempts []chan<- struct{} // wait for the end of an eager service's first attempt
+	verdict  error             // of a failed first start, told when its process is gone
 }
 
-// Info is what status shows of a service. PID is 0 without a process, RetryAt
-// zero without a back-off, LastError empty while no run has ended badly.
+// Info is what status shows of a service. PID is 0 without a process, RetryAt zero without a
+// back-off, LastError empty while no run has ended badly.
 type Info struct {
 	Name, Status, Version string
 	Port, PID             int
@@ -58,6 +63,15 @@ type Info struct {
 	StartedAt, RetryAt    time.Time
 	LastError             string
 	LastErrorAt           time.Time
+	proc                  Process
+}
+
+// Processes counts the processes of the service; 0 where no cgroup tells.
+func (i Info) Processes() int {
+	if i.proc == nil {
+		return 0
+	}
+	return i.proc.Count()
 }
 
 type startReply struct {
@@ -65,12 +79,13 @@ type startReply struct {
 	err  error
 }
 
-// A message is something that happened to a service, or is asked of it. The
-// channels in it have room for their one answer, so that an actor never waits.
+// A message is something that happened to a service, or is asked of it. The channels in it have
+// room for their one answer, so that an actor never waits.
 type message interface{ deliver(*service) }
 
 type (
 	startMsg struct{ reply chan<- startReply }
+	eagerMsg struct{ tried chan<- struct{} }
 	stopMsg  struct {
 		reply chan<- error
 		last  bool // no start may follow
@@ -78,18 +93,19 @@ type (
 	}
 	loadedMsg struct {
 		run int
-		pkg packages.Service
+		pkg packages.Service // with a port, also beside an error, if the definition could be read
 		err error
 	}
 	spawnedMsg struct {
 		run  int
-		pkg  packages.Service
 		proc Process
 		err  error
 	}
-	exitedMsg struct {
-		run int
-		why string
+	executedMsg struct{ run int }
+	exitedMsg   struct {
+		run   int
+		why   string
+		never error // why the program was never executed
 	}
 	probedMsg struct {
 		run int
@@ -111,25 +127,14 @@ func newService(sup *Supervisor, name string) *service {
 
 func (s *service) loop() {
 	defer close(s.gone)
-	for !s.over {
+	for s.state != gone {
 		select {
 		case m := <-s.inbox:
-			aside(func() { m.deliver(s) })
+			m.deliver(s)
 		case <-s.timer.C:
-			aside(s.deadline)
+			s.deadline(time.Since(s.until) > latest)
 		}
 	}
-}
-
-// aside runs a step to its end in a goroutine of its own. The stack that it needs, of 4 kB or more, would
-// stay with the actor, which needs it for microseconds and can do with 2.
-func aside(step func()) {
-	done := make(chan struct{})
-	go func() {
-		step()
-		close(done)
-	}()
-	<-done
 }
 
 // send returns false if the service is gone and did not take the message.
@@ -159,15 +164,24 @@ func (m startMsg) deliver(s *service) {
 	default:
 		s.starts = append(s.starts, m.reply)
 		if s.state == idle || s.state == failed {
-			s.begin()
+			s.begin(false)
 		}
 	}
+}
+
+func (m eagerMsg) deliver(s *service) {
+	if s.state != idle || s.last { // a client was faster
+		close(m.tried)
+		return
+	}
+	s.attempts = append(s.attempts, m.tried)
+	s.begin(true)
 }
 
 func (m stopMsg) deliver(s *service) {
 	s.last = s.last || m.last
 	s.hurry = s.hurry || m.now
-	if len(s.stops) == 0 && s.state != idle {
+	if len(s.stops) == 0 && s.state != idle && s.state != failed {
 		s.sup.log.Printf("stopping service '%s'", s.name)
 	}
 	s.wanted, s.givenUp, s.verdict = false, false, nil
@@ -185,48 +199,9 @@ func (m stopMsg) deliver(s *service) {
 	case ending: // in a back-off, which may give it longer
 		if s.hurry {
 			s.kill()
-		} else if time.Until(s.until) > grace {
-			s.arm(grace)
+		} else if time.Until(s.until) > s.pkg.StopTimeout {
+			s.arm(s.pkg.StopTimeout)
 		}
-	}
-}
-
-// begin is the first spawn after a client's start.
-func (s *service) begin() {
-	s.wanted, s.first = true, true
-	s.givenUp, s.verdict = false, nil
-	s.failures, s.restarts, s.lastErr = 0, 0, ""
-	s.spawn()
-}
-
-// settle is where a service goes that is not wanted and of which nothing is left.
-// The entry goes before the answers do.
-func (s *service) settle() {
-	s.timer.Stop()
-	var refused []chan<- startReply
-	verdict := s.verdict
-	if verdict != nil {
-		refused, s.starts = s.starts, nil
-	}
-	stops := s.stops
-	s.stops = nil
-	switch {
-	case len(s.starts) > 0:
-		s.begin()
-	case s.givenUp:
-		s.state = failed
-		s.sup.release(s.name, 0)
-		s.publish()
-	default:
-		s.sup.release(s.name, 0)
-		s.sup.forget(s)
-		s.over = true
-	}
-	for _, reply := range refused {
-		reply <- startReply{err: verdict}
-	}
-	for _, reply := range stops {
-		reply <- nil
 	}
 }
 
@@ -237,39 +212,36 @@ func (s *service) answerStarts(r startReply) {
 	s.starts = nil
 }
 
-// stuckError tells of a process that SIGKILL did not end.
-func (s *service) stuckError() error {
-	return fmt.Errorf("service '%s': process %d is still there %s after SIGKILL, stuck in the kernel or not the daemon's to kill", s.name, s.proc.Pid(), killTimeout)
+// endAttempt tells those that wait for the first attempt of an eager service.
+func (s *service) endAttempt() {
+	for _, tried := range s.attempts {
+		close(tried)
+	}
+	s.attempts = nil
 }
 
-// publish lets status see the service as it is now.
+// errTimeout begins the reply to a start that did not get healthy.
+var errTimeout = errors.New("health check timeout")
+
+// stuckError is the error about a process that SIGKILL did not end.
+func (s *service) stuckError() error {
+	return fmt.Errorf("service '%s': process %d is still there %s after SIGKILL, stuck in the kernel or not the daemon's to kill",
+		s.name, s.proc.Pid(), killTimeout)
+}
+
+// publish lets status see the service as it is now. It is not called once a service is being
+// stopped, which therefore keeps its last word.
 func (s *service) publish() {
 	info := &Info{
-		Name: s.name, Status: s.word(), Version: s.pkg.Version, Port: s.pkg.Port,
+		Name: s.name, Status: table[s.state].word, Version: s.pkg.Version, Port: s.pkg.Port,
 		Restarts: s.restarts, Failures: s.failures,
-		LastError: s.lastErr, LastErrorAt: s.lastAt,
+		LastError: s.lastErr, LastErrorAt: s.lastAt, proc: s.proc,
 	}
 	if s.proc != nil {
 		info.PID, info.StartedAt = s.proc.Pid(), s.startedAt
 	}
 	if s.wanted && (s.state == backingOff || s.state == ending) {
-		info.RetryAt = s.until
+		info.RetryAt = s.retryAt
 	}
 	s.info.Store(info)
 }
-
-// word is the state as the wire words it. One that is being stopped is not
-// published: it keeps its last word until it is gone. One that is given up is
-// "failed" when its process is gone, and not before.
-func (s *service) word() string {
-	switch s.state {
-	case failed, stuck:
-		return "failed"
-	case running:
-		return "running"
-	}
-	return "starting"
-}
-
-// errTimeout is the wire's word for a start that did not get healthy.
-var errTimeout = errors.New("health check timeout")

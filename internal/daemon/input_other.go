@@ -1,0 +1,23 @@
+//go:build !unix
+
+package daemon
+
+import "syscall"
+
+// Read is TCPConn.Read. It notes that c is silent while it waits.
+func (c *client) Read(p []byte) (int, error) {
+	c.noteSilent(true)
+	defer c.noteSilent(false)
+	return c.TCPConn.Read(p)
+}
+
+func (c *client) noteSilent(silent bool) {
+	c.set.mu.Lock()
+	defer c.set.mu.Unlock()
+	if !c.closed {
+		c.set.setSilent(c, silent)
+	}
+}
+
+// hasInput returns false: unknown. A client may lose its place just when its line arrives.
+func hasInput(syscall.RawConn) bool { return false }

@@ -1,0 +1,21 @@
+package health
+
+import "syscall"
+
+// Windows returns these (WSAECONNREFUSED and so on), and never the values that package syscall has
+// under the names of Unix.
+const (
+	errnoRefused = syscall.Errno(10061)
+	errnoReset   = syscall.Errno(10054)
+	errnoPipe    = syscall.Errno(10053) // WSAECONNABORTED
+)
+
+// shortages are what the daemon itself may lack for a probe: WSAEMFILE, WSAENOBUFS,
+// WSAEADDRNOTAVAIL.
+var shortages = []error{syscall.Errno(10024), syscall.Errno(10055), syscall.Errno(10049)}
+
+func abortive(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	})
+}

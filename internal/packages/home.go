@@ -1,0 +1,129 @@
+package packages
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Reading from a disk that does not answer blocks a thread for as long as it pleases the disk. So
+// each name has at most one read at a time, all together have maxReads, and nobody waits for
+// longer than readLimit.
+const (
+	maxReads  = 8
+	readLimit = 10 * time.Second
+)
+
+// A Home is the folder that holds modules/ and store/. It is safe for concurrent use.
+type Home struct {
+	dir   string
+	slots chan struct{} // one for each read
+
+	mu   sync.Mutex
+	busy map[string]chan struct{} // by name: closed when the read of its files ends
+}
+
+// Open returns the home in dir. It reads nothing yet.
+func Open(dir string) *Home {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return &Home{dir: dir, slots: make(chan struct{}, maxReads), busy: make(map[string]chan struct{})}
+}
+
+// within returns what read returns for the package name, which it calls alone and in a goroutine of
+// its own. It gives up after readLimit; the read then keeps its slot and its name until it ends.
+func within[T any](h *Home, name string, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	limit := time.NewTimer(readLimit)
+	defer limit.Stop()
+	end, ok := h.reserve(name, limit.C)
+	if ok {
+		done := make(chan result, 1)
+		go func() {
+			defer end()
+			value, err := read()
+			done <- result{value, err}
+		}()
+		select {
+		case r := <-done:
+			return r.value, r.err
+		case <-limit.C:
+		}
+	}
+	var none T
+	if name == "" {
+		return none, fmt.Errorf("cannot list the installed packages: the disk with %s did not answer within %v", h.dir, readLimit)
+	}
+	return none, fmt.Errorf("package '%s': the disk with %s did not answer within %v", name, h.dir, readLimit)
+}
+
+// reserve waits until no other read of name is under way and one of the slots is free. It returns
+// the function that gives both back.
+func (h *Home) reserve(name string, limit <-chan time.Time) (end func(), ok bool) {
+	mine := make(chan struct{})
+	for {
+		h.mu.Lock()
+		other := h.busy[name]
+		if other == nil {
+			h.busy[name] = mine
+		}
+		h.mu.Unlock()
+		if other == nil {
+			break
+		}
+		select {
+		case <-other:
+		case <-limit:
+			return nil, false
+		}
+	}
+	free := func() {
+		h.mu.Lock()
+		delete(h.busy, name)
+		h.mu.Unlock()
+		close(mine)
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return func() { <-h.slots; free() }, true
+	case <-limit:
+		free()
+		return nil, false
+	}
+}
+
+// readFile reads a regular file of at most limit bytes. It opens nothing else: opening a device can
+// have effects, and opening a FIFO can block. It reads no more than the size that the file has, so
+// that the endless files of /proc, whose size is 0, seem empty.
+func readFile(path string, limit int64) ([]byte, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	if st.Size() > limit {
+		return nil, fmt.Errorf("%s: larger than %d KiB", path, limit>>10)
+	}
+	return io.ReadAll(io.LimitReader(f, st.Size()))
+}

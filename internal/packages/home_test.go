@@ -1,0 +1,101 @@
+package packages
+
+import (
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const slowDisk = "package 'kv': the disk with /home did not answer within 10s"
+
+// A package whose disk does not answer costs one read and 10 s, however many ask for it, and
+// nobody else notices. When the disk answers again, so does the package.
+func TestStuckPackage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := Open("/home")
+		disk := make(chan struct{})
+		reads := 0
+		load := func() (int, error) {
+			return within(h, "kv", func() (int, error) {
+				reads++
+				<-disk
+				return reads, nil
+			})
+		}
+		for range 100 {
+			go func() {
+				began := time.Now()
+				if _, err := load(); err == nil || err.Error() != slowDisk || time.Since(began) != 10*time.Second {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+			}()
+		}
+		synctest.Wait()
+		if got, err := within(h, "web", func() (int, error) { return 7, nil }); got != 7 || err != nil {
+			t.Errorf("another package: got %d, %v", got, err)
+		}
+		time.Sleep(time.Hour)
+		if reads != 1 {
+			t.Errorf("%d reads of one name at once", reads)
+		}
+		close(disk)
+		synctest.Wait()
+		if got, err := load(); got != 2 || err != nil {
+			t.Errorf("when the disk answers: read %d, %v; want a new one", got, err)
+		}
+	})
+}
+
+// Each of those that ask at once gets what is read after it has asked.
+func TestReadsAreFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := Open("/home")
+		var content atomic.Int64
+		for range 5 {
+			asked := content.Load()
+			go func() {
+				got, err := within(h, "kv", func() (int64, error) {
+					got := content.Load()
+					time.Sleep(time.Second)
+					return got, nil
+				})
+				if got < asked || err != nil {
+					t.Errorf("got %d, %v; %d was there before", got, err, asked)
+				}
+			}()
+			time.Sleep(500 * time.Millisecond)
+			content.Add(1)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// However many packages lie on a disk that does not answer, few threads wait for it.
+func TestStuckHome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := Open("/home")
+		disk := make(chan struct{})
+		reads := make(chan string, 100)
+		for i := range 100 {
+			go within(h, "kv-"+strconv.Itoa(i), func() (int, error) {
+				reads <- "kv"
+				<-disk
+				return 0, nil
+			})
+		}
+		time.Sleep(time.Hour)
+		if n := len(reads); n != 8 {
+			t.Errorf("%d reads at once", n)
+		}
+		if _, err := within(h, "kv", func() (int, error) { return 0, nil }); err == nil || err.Error() != slowDisk {
+			t.Errorf("beside them: %v", err)
+		}
+		close(disk)
+		synctest.Wait()
+		if _, err := within(h, "kv", func() (int, error) { return 0, nil }); err != nil {
+			t.Errorf("after them: %v", err)
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// A fork in Go holds a processor and a lock of the runtime until the new process executes a
+// program, which a disk that does not answer can put off for hours. So zrd first executes itself,
+// whose program is in memory. This stage, a process of its own, prepares and executes the service;
+// only it waits for the disk. It reports through a pipe: a byte when it is about to execute the
+// program, then the reason if that failed. The pipe is closed on exec.
+const (
+	stageName   = "zrd-stage"
+	stagePipe   = 3
+	stageReady  = "+"
+	prSetParent = 1 // PR_SET_PDEATHSIG
+)
+
+// Stage makes this process the stage of a service if it was started as that, and does not return
+// then. A program that uses a Starter must call it first.
+func Stage() {
+	if len(os.Args) < 5 || os.Args[0] != stageName {
+		return
+	}
+	runtime.LockOSThread() // the parent-death signal is the thread's that executes the program
+	syscall.CloseOnExec(stagePipe)
+	pipe := os.NewFile(stagePipe, "stage")
+	fmt.Fprint(pipe, execute(pipe, os.Args[1], os.Args[2], os.Args[3], os.Args[4:]))
+	os.Exit(1)
+}
+
+// execute returns only if it failed.
+func execute(pipe io.Writer, parent, dir, log string, argv []string) error {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetParent, uintptr(syscall.SIGKILL), 0)
+	if errno != 0 {
+		return fmt.Errorf("cannot tie the service to the daemon (PR_SET_PDEATHSIG): %w", errno)
+	}
+	if strconv.Itoa(os.Getppid()) != parent { // the daemon died before that
+		os.Exit(1)
+	}
+	if err := os.Chdir(dir); err != nil {
+		return err
+	}
+	if log != "" {
+		f, err := openLog(log)
+		if err != nil {
+			return err
+		}
+		for fd := 1; fd <= 2; fd++ {
+			if err := syscall.Dup3(int(f.Fd()), fd, 0); err != nil {
+				return err
+			}
+		}
+	}
+	io.WriteString(pipe, stageReady)
+	return explain(argv[0], syscall.Exec(argv[0], argv, os.Environ()))
+}
+
+// self is the daemon's own program, even after an upgrade has replaced its file.
+var self = sync.OnceValue(func() string {
+	const link = "/proc/self/exe"
+	if _, err := os.Stat(link); err == nil {
+		return link
+	}
+	path, _ := exec.LookPath(os.Args[0]) // without /proc
+	return path
+})
+
+// fork starts the stage of a service, in a cgroup if possible.
+func (s *Starter) fork(c Command) (*Process, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	argv := append([]string{stageName, strconv.Itoa(os.Getpid()), c.Dir, s.logOf(c.Name), c.Path}, c.Args...)
+	attr := &os.ProcAttr{Env: s.env, Files: []*os.File{s.null, s.stdout, s.stderr, w}}
+	p := &Process{executed: sync.OnceValue(func() error { return stageReport(r) })}
+	p.leader, p.cgroup, err = s.cgroups.start(c.Name, func(sys *syscall.SysProcAttr) (*os.Process, error) {
+		sys.Setpgid = true
+		attr.Sys = sys
+		return os.StartProcess(self(), argv, attr)
+	})
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// stageReport reads what a stage reports until it has executed its program or ended.
+func stageReport(r *os.File) error {
+	defer r.Close()
+	text, _ := io.ReadAll(io.LimitReader(r, 4<<10))
+	why, ready := strings.CutPrefix(string(text), stageReady)
+	switch {
+	case why != "":
+		return errors.New(why)
+	case !ready:
+		return errors.New("the stage that executes it ended early")
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package process
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A stat is what /proc/PID/stat says of a process.
+type stat struct {
+	parent, group int
+	dead          bool // nothing of it runs: a zombie without other threads
+}
+
+func readStat(pid int) (stat, bool) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return stat{}, false
+	}
+	// The command is in parentheses, and may hold any character itself.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 18 {
+		return stat{}, false
+	}
+	number := func(i int) int { n, _ := strconv.Atoi(fields[i]); return n }
+	state, threads := fields[0], number(17)
+	// The main thread may end while others go on: the process is shown as a zombie then.
+	return stat{number(1), number(2), state == "X" || state == "Z" && threads <= 1}, true
+}
+
+// A census is the state of every process. Many may need one at the same moment, when all services
+// end: it is taken for those that have asked so far.
+type census struct {
+	mu    sync.Mutex
+	began time.Time
+	all   map[int]stat
+}
+
+var everybody census
+
+// take returns a census that began after the call.
+func (c *census) take() map[int]stat {
+	asked := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.began.After(asked) {
+		return c.all
+	}
+	c.began, c.all = time.Now(), make(map[int]stat)
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			if s, ok := readStat(pid); ok {
+				c.all[pid] = s
+			}
+		}
+	}
+	return c.all
+}
+
+// groupHasLiving reports whether a group has a process that is no zombie. Without /proc it cannot
+// know, and says that it has.
+func groupHasLiving(group int) bool {
+	all := everybody.take()
+	for _, s := range all {
+		if s.group == group && !s.dead {
+			return true
+		}
+	}
+	return len(all) == 0
+}
+
+// alone reports whether the leader, which has exited, was the last of its group.
+func (p *Process) alone() bool {
+	if p.cgroup == nil {
+		return !groupHasLiving(p.Pid())
+	}
+	return !slices.ContainsFunc(p.cgroup.processes(), func(pid int) bool {
+		s, ok := readStat(pid)
+		return ok && s.group == p.Pid() && !s.dead
+	})
+}
+
+// Members returns the living processes of the service: those in its group or cgroup, and its
+// descendants. The leader is among them if /proc does not show it.
+func (p *Process) Members() []int {
+	members := p.cgroup.processes()
+	all := everybody.take()
+	for pid, s := range all {
+		if !s.dead && descends(all, pid, p.Pid()) {
+			members = append(members, pid)
+		}
+	}
+	if _, shown := all[p.Pid()]; !shown {
+		members = append(members, p.Pid())
+	}
+	return members
+}
+
+// descends reports whether pid is in the group of leader or descends from it.
+func descends(all map[int]stat, pid, leader int) bool {
+	for range len(all) { // a parent may die, and its number be used again, while this is read
+		s, ok := all[pid]
+		if !ok {
+			return false
+		}
+		if pid == leader || s.group == leader {
+			return true
+		}
+		pid = s.parent
+	}
+	return false
+}
