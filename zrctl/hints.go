@@ -77,14 +77,11 @@ const nameRule = "a package name is words of a-z and 0-9 joined by hyphens, the 
 func notFound(name string) string {
 	path := receipt(name)
 	_, err := os.Stat(path)
-	target, notLink := os.Readlink(path)
 	switch {
 	case !validName(name):
 		return nameRule
 	case err == nil:
 		return path + " is there, but the daemon's home is another: it is what its -home or $ZR_HOME says"
-	case notLink == nil:
-		return path + " is a link to " + target + ", which is not there"
 	}
 	return "the daemon looks for modules/" + name + ".json in its home, which is what its -home or $ZR_HOME says, or ~/.zr" + fromHere()
 }
