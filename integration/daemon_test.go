@@ -31,7 +31,11 @@ type Daemon struct {
 // with SIGTERM if that has not happened, and must exit with 0 then.
 func startDaemon(t testing.TB, h *Home, args ...string) *Daemon {
 	t.Helper()
-	return startCommand(t, h, exec.Command(zrdPath, append([]string{"-home", h.Dir, "-addr", "127.0.0.1:0"}, args...)...))
+	return startCommand(t, h, daemonCommand(h, args...))
+}
+
+func daemonCommand(h *Home, args ...string) *exec.Cmd {
+	return exec.Command(zrdPath, append([]string{"-home", h.Dir, "-addr", "127.0.0.1:0"}, args...)...)
 }
 
 // startCommand is startDaemon for a command line of the test's own.
@@ -163,6 +167,12 @@ func (d *Daemon) WaitStatus(entry string) {
 func (d *Daemon) WaitLog(text string) {
 	d.t.Helper()
 	eventually(d.t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(d.Log.String(), text) })
+}
+
+// waitBack waits until a service is running again after its first failure.
+func (d *Daemon) waitBack(name string) {
+	d.t.Helper()
+	d.WaitLog("daemon: service '" + name + "' restarted successfully\n")
 }
 
 // Ctl runs zrctl against the daemon.

@@ -15,7 +15,7 @@ import (
 const goodReceipt = `{"schema":1,"current":"1.0.0"}`
 
 // failure is the error of a reply to a start, checked to be one line.
-func failure(t *testing.T, reply string) string {
+func failure(t testing.TB, reply string) string {
 	t.Helper()
 	var r struct {
 		OK    bool
@@ -27,12 +27,22 @@ func failure(t *testing.T, reply string) string {
 	return r.Error
 }
 
+// startLazily starts a daemon that is not about to read a package to see whether it is eager: of a broken
+// one it cannot know that.
+func startLazily(t *testing.T, h *Home) *Daemon {
+	t.Helper()
+	port := h.Install("z", Behaviour{}, eager) // the last one that is looked at
+	d := startDaemon(t, h)
+	d.WaitStatus(entry("z", port, "running"))
+	return d
+}
+
 // A receipt that cannot be used is refused by an error that names the file and what is wrong with it.
 func TestBadReceipts(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	h.Install("kv", Behaviour{})
-	d := startDaemon(t, h)
+	d := startLazily(t, h)
 	const path = "modules/kv.json"
 	for _, row := range []struct{ receipt, why string }{
 		{``, "not a receipt: the file is empty"},
@@ -78,7 +88,7 @@ func TestBadDefinitions(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	h.Install("kv", Behaviour{})
-	d := startDaemon(t, h)
+	d := startLazily(t, h)
 	const path = "store/kv/1.0.0/package.toml"
 	const top, service = "binary = \"fake\"\n", "[service]\nport = 9200\n"
 	const noPath = " is not a health path: it starts with a slash and has no spaces or control characters"

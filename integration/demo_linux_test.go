@@ -67,7 +67,7 @@ func TestDemoThatCannotStart(t *testing.T) {
 	d, _ = runDemo(t, dir)
 	d.WaitExit(1)
 	<-d.mute
-	if !strings.HasSuffix(d.Log.String(), "/hello: permission denied\n") || !strings.Contains(d.Log.String(), "\nerror: cannot start the demo: failed to spawn service: ") {
+	if !strings.Contains(d.Log.String(), "/hello: permission denied") || !strings.Contains(d.Log.String(), "\nerror: cannot start the demo: failed to spawn service: ") {
 		t.Errorf("it says %q", d.Log)
 	}
 	wantEmpty(t, dir)

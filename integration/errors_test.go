@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// Every refusal of a start that is not about the service's own behaviour, byte for byte.
+// Every refusal of a start that is not about the service's own behaviour, byte for byte. Once a service's
+// definition has been read, the service is listed, and the log says what failed.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -24,7 +25,7 @@ func TestStartErrors(t *testing.T) {
 	h.Write("store/portless/1.0.0/package.toml", "binary = \"fake\"\n[service]\nstart = \"fake\"\n")
 	h.Install("data", Behaviour{})
 	h.Write("store/data/1.0.0/package.toml", "[service]\nport = 9200\n")
-	h.Install("gone", Behaviour{})
+	port := h.Install("gone", Behaviour{})
 	gone := filepath.Join(h.folder("gone"), "fake")
 	if err := os.Remove(gone); err != nil {
 		t.Fatal(err)
@@ -41,8 +42,12 @@ func TestStartErrors(t *testing.T) {
 	} {
 		want(t, row.request, d.Ask(row.request), errorLine(row.why))
 	}
-	want(t, "status", d.Status(), statusLine())
-	want(t, "the log", d.Log.String(), "daemon: listening on "+d.Addr+"\n")
+	want(t, "status", d.Status(), statusLine(entry("data", 9200, "failed"), entry("gone", port, "failed")))
+	d.wantLog("data", 9200, "failed to start NAME: package NAME has no binary")
+	d.wantLog("gone", port, "failed to start NAME: binary not found: "+gone)
+	for _, name := range []string{"library", "portless", "nobody"} {
+		want(t, "the log about "+name, d.logOf(name), "")
+	}
 }
 
 // Binaries that are there and cannot run.
@@ -61,12 +66,12 @@ func TestBinariesThatCannotRun(t *testing.T) {
 		{"no-interpreter", "#!/nonexistent/interpreter\n", 0o755, "no such file or directory: the interpreter or loader that it names"},
 		{"a-folder", "", 0, "permission denied: it is a folder"},
 	} {
-		h.Install(row.name, Behaviour{})
+		port := h.Install(row.name, Behaviour{})
 		binary := filepath.Join(h.folder(row.name), "fake")
 		replace(t, binary, row.content, row.mode)
 		want(t, row.name, d.Start(row.name), errorLine("failed to spawn service: "+binary+": "+row.why))
+		d.WaitStatus(entry(row.name, port, "failed"))
 	}
-	want(t, "status", d.Status(), statusLine())
 }
 
 // replace puts a file with this mode in the place of another, or a folder for mode 0.
@@ -96,12 +101,13 @@ func ownCommand() string {
 	return strings.TrimSpace(string(comm))
 }
 
-// A taken port is told before anything is spawned, on whatever address it is taken.
+// A listener that a connection to the service would reach is named before anything is spawned. On another
+// address it does not matter.
 func TestPortTakenBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	d := startDaemon(t, h)
-	for i, address := range []string{"127.0.0.1", "127.0.0.2", "", "::1"} {
+	for i, address := range []string{"127.0.0.1", "", "127.0.0.2", "::1"} {
 		name := fmt.Sprint("kv-", i)
 		port := h.Install(name, Behaviour{})
 		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
@@ -109,10 +115,15 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 			t.Logf("cannot try a port that is taken on %s: %v", address, err) // not all systems have these two
 			continue
 		}
+		if strings.HasSuffix(address, "2") || address == "::1" {
+			d.MustStart(name, port)
+			l.Close()
+			continue
+		}
 		// Another test that forks at this moment holds the port as well, until it executes.
 		taken := errorLine(held(port, os.Getpid(), ownCommand()))
 		eventually(t, taken, func() bool { return d.Start(name) == taken })
-		want(t, "status", d.Status(), statusLine())
+		d.WaitStatus(entry(name, port, "failed"))
 		if events := h.Events(name); len(events) > 0 {
 			t.Errorf("the port on %s was taken, and yet: %q", address, events)
 		}
@@ -140,7 +151,7 @@ func TestPortOfAnotherService(t *testing.T) {
 		why = fmt.Sprintf("port %d is held by service 'web'", port)
 	}
 	want(t, "start of kv", d.Start("kv"), errorLine(why))
-	want(t, "status", d.Status(), statusLine(entry("web", port, "running")))
+	want(t, "status", d.Status(), statusLine(entry("kv", port, "failed"), entry("web", port, "running")))
 	want(t, "stop of web", d.Stop("web"), okLine)
 	d.MustStart("kv", port)
 	if starts := h.Pids("kv", "start"); len(starts) != 1 {

@@ -38,6 +38,13 @@ type Behaviour struct {
 	Background       bool   `json:",omitempty"`
 	CloseStderr      bool   `json:",omitempty"`
 	LeaveGroup       bool   `json:",omitempty"`
+	AnswerAfter      int    `json:",omitempty"`
+	Pieces           bool   `json:",omitempty"`
+	Escapes          bool   `json:",omitempty"`
+	ChildFlushes     int    `json:",omitempty"`
+	Bomb             bool   `json:",omitempty"`
+	Undumpable       bool   `json:",omitempty"`
+	MainExits        bool   `json:",omitempty"`
 	Say              string `json:",omitempty"`
 }
 

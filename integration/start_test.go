@@ -64,7 +64,8 @@ func TestServicesThatGetHealthy(t *testing.T) {
 	d.WaitLog("daemon: stopping service 'slow'\n")
 }
 
-// Services that never get healthy, side by side: "starting" for 10 s, then an error, no process and no entry.
+// Services that never get healthy, side by side: "starting" for 10 s, then an error, no process, and an entry that says
+// that they failed. What already answers is asked 150 times at most.
 func TestServicesThatNeverGetHealthy(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -92,9 +93,10 @@ func TestServicesThatNeverGetHealthy(t *testing.T) {
 	} {
 		port := h.Install(name, row.b)
 		all.Go(func() {
-			want(t, name, d.Start(name), errorLine("health check timeout"))
-			if status := d.Status(); strings.Contains(status, `"`+name+`"`) {
-				t.Errorf("%s has an entry after its start failed: %s", name, status)
+			want(t, name, d.Start(name), errorLine("health check timeout: "+row.met))
+			d.WaitStatus(entry(name, port, "failed"))
+			if probes := len(h.Pids(name, "get")); probes > 150 {
+				t.Errorf("%s was asked %d times", name, probes)
 			}
 			if starts := h.Pids(name, "start"); len(starts) != 1 || alive(starts[0]) {
 				t.Errorf("%s: processes %v, want one that is gone", name, starts)
@@ -104,7 +106,6 @@ func TestServicesThatNeverGetHealthy(t *testing.T) {
 		d.WaitStatus(entry(name, port, "starting"))
 	}
 	all.Wait()
-	want(t, "status", d.Status(), statusLine())
 }
 
 // An exit is told at once, with its status, and so is what came of a leader that forks and exits.
@@ -124,8 +125,8 @@ func TestServicesThatExitBeforeTheyAreHealthy(t *testing.T) {
 	} {
 		port := h.Install(name, row.b)
 		want(t, name, d.Start(name), errorLine("service '"+name+"' exited before it was healthy: "+row.how))
-		want(t, "status", d.Status(), statusLine())
-		d.wantLog(name, port, "started service NAME on port PORT", "failed to start NAME: "+row.how)
+		d.WaitStatus(entry(name, port, "failed"))
+		d.wantLog(name, port, "started service NAME on port PORT", "failed to start NAME: exited before it was healthy: "+row.how)
 		for _, child := range h.Pids(name, "child") {
 			if alive(child) {
 				t.Errorf("the child of %s, process %d, outlives it", name, child)
@@ -176,7 +177,7 @@ func TestStopEndsAStart(t *testing.T) {
 	d := startDaemon(t, h)
 	first := make(chan string)
 	go func() { first <- ctlOut(t, d, "start", "kv") }()
-	d.WaitStatus(entry("kv", port, "starting"))
+	d.WaitLog("daemon: started service 'kv'")
 	want(t, "stop", d.Stop("kv"), okLine)
 	want(t, "the start", <-first, errorLine("service 'kv' was stopped"))
 	want(t, "status", d.Status(), statusLine())

@@ -119,3 +119,29 @@ func TestStopEndsABackoff(t *testing.T) {
 		"service NAME unhealthy (failure 2/5): exit status 0", "restarting NAME in 2s", "service NAME failed health check after restart",
 		"service NAME unhealthy (failure 3/5): exit status 0", "restarting NAME in 4s", "stopping service NAME")
 }
+
+// A shell without exec in front of a database ends at once when it gets SIGTERM, and the database needs a second. On a
+// stop it has that; after a crash it is killed at once.
+func TestChildThatFlushes(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h)
+	for name, flushes := range map[string]bool{"stop": true, "crash": false} {
+		port := h.Install(name, Behaviour{ChildFlushes: 1000})
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d.MustStart(name, port)
+			child := h.WaitEvent(name, "child")
+			if flushes {
+				want(t, "stop", d.Stop(name), okLine)
+			} else {
+				h.Behave(name, Behaviour{})
+				h.Kill(name)
+				d.waitBack(name)
+			}
+			if got := h.Last(name, "flushed") == child; got != flushes || alive(child) {
+				t.Errorf("flushed: %v, want %v; alive: %v", got, flushes, alive(child))
+			}
+		})
+	}
+}

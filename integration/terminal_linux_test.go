@@ -6,9 +6,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -133,21 +136,27 @@ func TestColours(t *testing.T) {
 	w.wantExit(0)
 }
 
-// A start that takes longer than a second says on a terminal what it waits for.
-func TestStartOnATerminal(t *testing.T) {
+// What takes longer than a second is told on a terminal, and to nobody else.
+func TestWaitingOnATerminal(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
-	port := h.Install("kv", Behaviour{ListenAfter: 2500})
-	d := startDaemon(t, h)
-	slow := h.Install("slow", Behaviour{ListenAfter: 2500})
-	wantResult(t, "start slow", d.result("start", "slow"), result{portLine(slow), "", 0}) // nobody is there to be told
-	w := onTerminal(t, nil, "-addr", d.Addr, "start", "kv")
-	w.waitOut("waiting for kv…\r\n" + fmt.Sprintf(`{"ok":true,"port":%d}`, port))
+	var mute atomic.Bool
+	release := make(chan bool)
+	addr := serve(t, func(line string, c net.Conn) {
+		switch {
+		case mute.Load():
+			time.Sleep(1500 * time.Millisecond)
+		case strings.Contains(line, "slow"):
+			<-release
+		}
+		io.WriteString(c, okLine)
+	})
+	w := onTerminal(t, nil, "-addr", addr, "start", "kv", "slow")
+	w.waitOut("waiting for slow…\r\n")
+	release <- true
 	w.wantExit(0)
-	want(t, "stop", d.Stop("slow"), okLine)
-	w = onTerminal(t, nil, "-addr", d.Addr, "start", "kv", "slow") // kv answers at once
-	w.waitOut(fmt.Sprintf(`{"ok":true,"port":%d}`+"\r\n"+"waiting for slow…\r\n"+`{"ok":true,"port":%d}`, port, slow))
-	w.wantExit(0)
+	w.waitOut("waiting for slow…\r\n" + `{"ok":true}`)
+	mute.Store(true)
+	wantResult(t, "start slow", ctlResult(t, "-addr", addr, "start", "slow"), result{okLine, "", 0})
 }
 
 // On a dumb terminal, -watch clears nothing; where there is no daemon, nor does it anywhere.
@@ -182,10 +191,12 @@ func TestWidthOfATerminal(t *testing.T) {
 		length  int
 	}{{200, nil, 200}, {80, nil, 160}, {0, []string{"COLUMNS=150"}, 150}, {160, []string{"COLUMNS=150"}, 160}} {
 		w := onTerminalOf(t, row.columns, append(row.env, "NO_COLOR=1"), "-addr", addr, "-o", "table", "status", "-v")
-		w.waitOut("…\r\n")
+		eventually(t, "the row of kv", func() bool { return regexp.MustCompile(`\nkv .*…\r\n`).MatchString(w.out.String()) })
 		w.wantExit(0)
-		if lines := strings.Split(w.out.String(), "\r\n"); utf8.RuneCountInString(lines[1]) != row.length {
-			t.Errorf("%d columns, %v: %d characters, want %d: %q", row.columns, row.env, utf8.RuneCountInString(lines[1]), row.length, lines[1])
+		_, line, _ := strings.Cut(w.out.String(), "\nkv ")
+		line, _, _ = strings.Cut("kv "+line, "\r\n")
+		if utf8.RuneCountInString(line) != row.length {
+			t.Errorf("%d columns, %v: %d characters, want %d: %q", row.columns, row.env, utf8.RuneCountInString(line), row.length, line)
 		}
 	}
 	w := onTerminal(t, []string{"NO_COLOR=1"}, "-addr", addr, "-o", "table", "status", "-v")

@@ -9,6 +9,10 @@ import (
 	"zr/internal/supervisor"
 )
 
+// readers is how many packages are looked at side by side. Some may be on a disk that does not
+// answer.
+const readers = 16
+
 // startEager starts the services that start with the daemon side by side. The channel that it
 // returns is closed when the first attempt of each has ended. A package that cannot be read may be
 // eager: the supervisor tries it again.
@@ -20,14 +24,24 @@ func startEager(home *packages.Home, services *supervisor.Supervisor, logger *da
 		if err != nil {
 			logger.Printf("%v", err)
 		}
-		var all sync.WaitGroup
-		for _, name := range names {
-			if eager, err := home.Eager(name); eager || err != nil {
-				all.Go(func() { services.StartEager(name) })
-			}
+		next := make(chan string)
+		var reading, starting sync.WaitGroup
+		for range readers {
+			reading.Go(func() {
+				for name := range next {
+					if eager, err := home.Eager(name); eager || err != nil {
+						starting.Go(func() { services.StartEager(name) })
+					}
+				}
+			})
 		}
+		for _, name := range names {
+			next <- name
+		}
+		close(next)
+		reading.Wait()
 		debug.FreeOSMemory() // what reading every definition took: 2 kB each
-		all.Wait()
+		starting.Wait()
 	}()
 	return done
 }

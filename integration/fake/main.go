@@ -9,6 +9,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -38,14 +39,21 @@ type behave struct {
 	Reset            bool   // resets connections
 	Trickle          bool   // one byte of an answer every 300 ms
 	Endless          bool   // sends without end
+	AnswerAfter      int    // ms before it answers
+	Pieces           bool   // an answer in pieces, 50 ms apart; a broken pipe ends it, as SIGPIPE does by default
 	IgnoreTerm       bool
 	FlushOnTerm      int  // ms that it takes to end after SIGTERM; then it notes "flushed"
 	Grandchild       bool // a child that sleeps, in its group
 	GrandchildServes bool // the child listens, not the leader
-	ChildLeaves      bool // and has a group of its own
+	ChildLeaves      bool // and has a session of its own
 	Background       bool // a child in its group, and the leader exits with 0
 	CloseStderr      bool
 	LeaveGroup       bool   // moves to a group of its child's
+	Escapes          bool   // a child that sleeps, in a session of its own
+	ChildFlushes     int    // a child in its group that takes so many ms to end after SIGTERM, and notes "flushed"
+	Bomb             bool   // makes processes until it cannot, as long as behave says so; then it notes "full"
+	Undumpable       bool   // Linux: only root may look into it
+	MainExits        bool   // Linux: its main thread ends, and others serve
 	Say              string // a line on standard output, at the start
 }
 
@@ -88,6 +96,12 @@ func main() {
 	if len(os.Args) == 4 && os.Args[1] == "squat" {
 		squat(os.Args[2], os.Args[3])
 	}
+	if len(os.Args) == 3 && os.Args[1] == "flush" {
+		n, _ := strconv.Atoi(os.Args[2])
+		signals(behave{FlushOnTerm: n})
+		note("child")
+		stay()
+	}
 	note("start " + strings.Join(os.Args[1:], " "))
 	b := read()
 	signals(b)
@@ -97,16 +111,29 @@ func main() {
 	if b.CloseStderr {
 		os.Stderr.Close()
 	}
+	if b.Undumpable {
+		closeToOthers()
+	}
 	if b.Grandchild || b.Background {
-		child(false, "sleep")
+		child(sameGroup, "sleep")
+	}
+	if b.Escapes {
+		child(ownSession, "sleep")
+	}
+	if b.ChildFlushes > 0 {
+		child(sameGroup, "flush", strconv.Itoa(b.ChildFlushes))
 	}
 	if b.GrandchildServes && os.Getenv("FAKE_CHILD") == "" {
 		os.Setenv("FAKE_CHILD", "1")
-		child(b.ChildLeaves, os.Args[1:]...)
+		attr := sameGroup
+		if b.ChildLeaves {
+			attr = ownSession
+		}
+		child(attr, os.Args[1:]...)
 		stay()
 	}
 	if b.LeaveGroup {
-		syscall.Setpgid(0, child(true, "sleep"))
+		syscall.Setpgid(0, child(ownGroup, "sleep"))
 	}
 	if b.Background {
 		os.Exit(0)
@@ -118,7 +145,25 @@ func main() {
 	for read().ListenNever {
 		time.Sleep(10 * time.Millisecond)
 	}
+	if b.Bomb {
+		go explode()
+	}
+	if b.MainExits {
+		go serve(b)
+		exitMainThread()
+	}
 	serve(b)
+}
+
+// explode makes processes as long as behave says so, as fast as it can.
+func explode() {
+	full := sync.OnceFunc(func() { note("full") })
+	for read().Bomb {
+		if cmd := exec.Command("sleep", "600"); cmd.Start() != nil {
+			full()
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // stay keeps the process where it is. (An empty select is a deadlock for a runtime without cgo.)
@@ -188,9 +233,15 @@ func signals(b behave) {
 	}()
 }
 
-func child(ownGroup bool, args ...string) int {
+var (
+	sameGroup  = &syscall.SysProcAttr{}
+	ownGroup   = &syscall.SysProcAttr{Setpgid: true}
+	ownSession = &syscall.SysProcAttr{Setsid: true}
+)
+
+func child(attr *syscall.SysProcAttr, args ...string) int {
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: ownGroup}
+	cmd.SysProcAttr = attr
 	if err := cmd.Start(); err != nil {
 		note(err.Error())
 		os.Exit(98)
@@ -264,7 +315,15 @@ func answer(conn net.Conn) {
 		status = "200 OK"
 	}
 	reply := "HTTP/1.0 " + status + "\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+	time.Sleep(ms(b.AnswerAfter))
 	switch {
+	case b.Pieces:
+		for _, piece := range []string{reply[:9], reply[9:20], reply[20:40], reply[40:]} {
+			if _, err := conn.Write([]byte(piece)); errors.Is(err, syscall.EPIPE) {
+				os.Exit(141) // what a shell says of SIGPIPE
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
 	case b.Raw != "":
 		conn.Write([]byte(b.Raw))
 	case b.Hang:

@@ -367,7 +367,7 @@ func TestSilentClientsExpire(t *testing.T) {
 func TestDeafClients(t *testing.T) {
 	t.Parallel()
 	var services fakeServices
-	for range 500 { // more than any system takes at once
+	for range 100 { // more than the buffers of a connection hold
 		services.infos = append(services.infos, supervisor.Info{Name: strings.Repeat("x", 64<<10), Status: "running"})
 	}
 	s := serve(t, &services, anybody, 8)

@@ -96,7 +96,8 @@ func (p *probe) ask(addr, path string, timeout time.Duration) error {
 var dialer = net.Dialer{KeepAlive: -1, Control: abortive}
 
 func (p *probe) dial(addr string) error {
-	deadline := time.Now().Add(p.left)
+	began := time.Now()
+	deadline := began.Add(p.left)
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	conn, err := dialer.DialContext(ctx, "tcp4", addr)
@@ -106,9 +107,13 @@ func (p *probe) dial(addr string) error {
 	case err != nil:
 		return err
 	}
-	p.conn, p.left = conn, time.Until(deadline)
 	if conn.LocalAddr().String() == addr { // it reached itself, three times in a row: see abortive
+		conn.Close()
 		return ErrRefused
+	}
+	p.conn = conn
+	if took := time.Since(began); took < p.left { // otherwise the daemon was paused
+		p.left -= took
 	}
 	return nil
 }
@@ -127,7 +132,7 @@ func (p *probe) Read(buf []byte) (int, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded) && p.left <= 0:
 			return n, err
 		default:
-			p.left -= took
+			p.left -= min(took, wait)
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err

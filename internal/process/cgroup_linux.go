@@ -178,9 +178,7 @@ func removeStale(parent string) {
 		if err != nil {
 			continue // of a living zrd, or another user's
 		}
-		g := &cgroup{dir: dir}
-		g.kill()
-		for g.populated() && time.Now().Before(limit) {
+		for g := (&cgroup{dir: dir}); !g.ended() && time.Now().Before(limit); {
 			time.Sleep(time.Millisecond)
 		}
 		removeTree(dir)
@@ -190,6 +188,9 @@ func removeStale(parent string) {
 
 // removeTree removes a cgroup and those below it, which must be empty.
 func removeTree(dir string) {
+	if os.Remove(dir) == nil {
+		return
+	}
 	var dirs []string
 	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
@@ -231,7 +232,7 @@ type cgroup struct {
 func (c *cgroups) create(name string) (*cgroup, error) {
 	g := &cgroup{dir: filepath.Join(c.dir, name)}
 	err := os.Mkdir(g.dir, 0o755)
-	if err == nil {
+	if err == nil || errors.Is(err, fs.ErrExist) { // an empty one could not be removed
 		g.fd, err = os.Open(g.dir)
 	}
 	return g, err
@@ -251,6 +252,15 @@ func (g *cgroup) populated() bool {
 	}
 	events, err := os.ReadFile(filepath.Join(g.dir, "cgroup.events"))
 	return err == nil && bytes.Contains(events, []byte("populated 1"))
+}
+
+// ended reports whether no process is left, and sends SIGKILL to those that are.
+func (g *cgroup) ended() bool {
+	if !g.populated() {
+		return true
+	}
+	g.kill()
+	return false
 }
 
 func (g *cgroup) remove() {

@@ -189,8 +189,7 @@ func (p *Process) Wait() (how string) {
 		state = reaped
 	}
 	p.poll(func() bool { return !groupLives(p.Pid()) })
-	p.cgroup.kill()
-	p.poll(func() bool { return !p.cgroup.populated() })
+	p.poll(p.cgroup.ended)
 	p.cgroup.remove()
 	return state.String()
 }

@@ -124,11 +124,12 @@ func (t *Table) Held(inode uint32, pids ...int) (held, sure bool) {
 	sure = true
 	for _, pid := range pids {
 		held, known := holds(fmt.Sprintf("/proc/%d/fd", pid), inode)
-		// The main thread may have ended, which empties its folder, while others go on.
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
-		for len(threads) > 1 && !known {
-			held, known = holds(threads[0], inode)
-			threads = threads[1:]
+		if !known { // the main thread may have ended, which empties its folder, while others go on
+			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
+			for len(threads) > 0 && !known {
+				held, known = holds(threads[0], inode)
+				threads = threads[1:]
+			}
 		}
 		if held {
 			return true, true

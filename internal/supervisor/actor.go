@@ -181,7 +181,7 @@ func (m eagerMsg) deliver(s *service) {
 func (m stopMsg) deliver(s *service) {
 	s.last = s.last || m.last
 	s.hurry = s.hurry || m.now
-	if len(s.stops) == 0 && s.state != idle {
+	if len(s.stops) == 0 && s.state != idle && s.state != failed {
 		s.sup.log.Printf("stopping service '%s'", s.name)
 	}
 	s.wanted, s.givenUp, s.verdict = false, false, nil

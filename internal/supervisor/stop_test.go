@@ -225,7 +225,7 @@ func TestStopOfAFailedOne(t *testing.T) {
 		w.at(time.Minute)
 		w.forget()
 		w.stop("kv")
-		w.expect("1m0s daemon: stopping service 'kv'\n1m0s stop kv: ok\n")
+		w.expect("1m0s stop kv: ok\n")
 		w.nothingLeft()
 	})
 }

@@ -1,0 +1,7 @@
+//go:build unix && !linux
+
+package main
+
+func exitMainThread() {}
+
+func closeToOthers() {}

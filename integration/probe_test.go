@@ -1,0 +1,43 @@
+//go:build unix
+
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// A service that writes its answer in pieces, and that a broken pipe ends, lives through its checks. They leave
+// nothing on its port that would keep it from binding it again.
+func TestChecksHarmNobody(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{Pieces: true})
+	d := startDaemon(t, h, "-health-interval", "100ms")
+	d.MustStart("kv", port)
+	eventually(t, "ten checks", func() bool { return len(h.Pids("kv", "get")) >= 10 })
+	want(t, "stop", d.Stop("kv"), okLine)
+	d.wantLog("kv", port, "started service NAME on port PORT", "stopping service NAME")
+	wantNoTimeWait(t, port)
+}
+
+// wantNoTimeWait fails if a connection to the port is in TIME_WAIT.
+func wantNoTimeWait(t *testing.T, port int) {
+	t.Helper()
+	f, err := os.Open("/proc/self/net/tcp")
+	if err != nil {
+		t.Logf("cannot look for connections in TIME_WAIT: %v", err)
+		return
+	}
+	defer f.Close()
+	for rows := bufio.NewScanner(f); rows.Scan(); {
+		fields := strings.Fields(rows.Text()) // number, local, remote, state
+		const timeWait = "06"
+		if strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) && fields[3] == timeWait {
+			t.Errorf("port %d is in TIME_WAIT: %s", port, rows.Text())
+		}
+	}
+}

@@ -1,0 +1,103 @@
+//go:build linux
+
+package integration
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// header begins the script of a server.
+const header = `#!/bin/sh
+port=${1##*:} here=$PWD
+export HOME="$here" XDG_CONFIG_HOME="$here" XDG_DATA_HOME="$here"
+`
+
+// servers are programs that nobody here wrote, each with the script that runs it on loopback. $port and $here are its port
+// and its folder, which holds a page, index.html.
+var servers = []struct {
+	name, program string
+	script        string
+	page          int // size
+}{
+	{"python", "python3", `exec python3 -m http.server --bind 127.0.0.1 "$port"`, 10},
+	{"python-big", "python3", `exec python3 -m http.server --bind 127.0.0.1 "$port"`, 3 << 20},
+	{"wsgiref", "python3", `exec python3 -c '
+import sys
+from wsgiref.simple_server import make_server
+def app(environ, start):
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [b"ok"]
+make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()' "$port"`, 0},
+	{"gunicorn", "gunicorn", `exec gunicorn --bind "127.0.0.1:$port" --pythonpath "$here" app:app`, 0},
+	{"uvicorn", "uvicorn", `exec uvicorn --host 127.0.0.1 --port "$port" --app-dir "$here" asgi:app`, 0},
+	{"node", "node", `exec node -e '
+require("http").createServer((q, r) => { r.write("o"); setTimeout(() => r.end("k"), 20) }).listen(process.argv[1], "127.0.0.1")' "$port"`, 0},
+	{"nginx", "nginx", `
+cat >nginx.conf <<END
+daemon off; pid nginx.pid; error_log stderr; user $(id -un);
+events {}
+http { access_log off; client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+server { listen 127.0.0.1:$port; root $here; } }
+END
+exec nginx -p "$here" -e stderr -c nginx.conf`, 10},
+	{"busybox", "busybox", `exec busybox httpd -f -p "127.0.0.1:$port" -h .`, 10},
+	{"caddy", "caddy", `exec caddy file-server --root . --listen "127.0.0.1:$port"`, 10},
+}
+
+// asgi is the smallest application of its kind.
+const asgi = `
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+`
+
+// Real servers live through their checks without a word of complaint, and are back after a crash: nothing of
+// the checks is left on their port.
+func TestRealServers(t *testing.T) {
+	t.Parallel()
+	for _, server := range servers {
+		t.Run(server.name, func(t *testing.T) {
+			t.Parallel()
+			need(t, server.program)
+			h := newHome(t)
+			port := freePort(t)
+			h.Write("modules/real.json", goodReceipt)
+			h.Write("store/real/1.0.0/package.toml", fmt.Sprintf("binary = \"serve\"\n[service]\nport = %d\nhealth = \"/index.html\"\nstart-timeout = \"1m\"\n", port))
+			h.Write("store/real/1.0.0/index.html", strings.Repeat("x", server.page))
+			h.Write("store/real/1.0.0/app.py", "def app(environ, start):\n    start('200 OK', [])\n    return [b'ok']\n")
+			h.Write("store/real/1.0.0/asgi.py", asgi)
+			if err := writeFile(filepath.Join(h.folder("real"), "serve"), header+server.script+"\n", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			metronome := h.Install("metronome", Behaviour{})
+			d := startDaemon(t, h, "-health-interval", "200ms")
+			d.MustStart("metronome", metronome)
+			d.MustStart("real", port)
+			first := d.entry("real").PID
+			if first <= 0 {
+				t.Fatal("it does not run")
+			}
+			wantChecks(t, h, "metronome", 7) // five or more of the server
+			if pid := d.entry("real").PID; pid != first {
+				t.Errorf("process %d has become %d", first, pid)
+			}
+			syscall.Kill(first, syscall.SIGKILL)
+			d.waitBack("real")
+			want(t, "stop", d.Stop("real"), okLine)
+			wantNoTimeWait(t, port)
+			if log := d.logOf("real"); strings.Count(log, "unhealthy") != 1 {
+				t.Errorf("it failed more than once:\n%s", log)
+			}
+			for _, word := range []string{"Traceback", "roken pipe", "BrokenPipe", "ConnectionReset", "EPIPE"} {
+				if server.page < 64<<10 && strings.Contains(d.Log.String(), word) {
+					t.Errorf("the server complains of %q", word)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slowly sends a reply in pieces, and reports whether one of the writes failed.
+func slowly(failed chan<- error, pieces ...string) func(net.Conn) {
+	return func(conn net.Conn) {
+		readRequest(conn)
+		var first error
+		for _, piece := range pieces {
+			if _, err := io.WriteString(conn, piece); err != nil && first == nil {
+				first = err
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		failed <- first
+	}
+}
+
+// A service that sends its reply in pieces, or late, meets no broken pipe: whatever the verdict is,
+// and whether somebody still waits for it.
+func TestProbeBreaksNoPipe(t *testing.T) {
+	t.Parallel()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for about, c := range map[string]struct {
+		ctx     context.Context
+		status  string
+		timeout time.Duration
+	}{
+		"healthy":   {t.Context(), "HTTP/1.0 200 OK\r\n", Timeout},
+		"not":       {t.Context(), "HTTP/1.0 503 No\r\n", Timeout},
+		"not HTTP":  {t.Context(), "nonsense\r\n", Timeout},
+		"cancelled": {cancelled, "HTTP/1.0 200 OK\r\n", Timeout},
+		"late":      {t.Context(), "", 20 * time.Millisecond},
+	} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			failed := make(chan error, 1)
+			Probe(c.ctx, serve(t, slowly(failed, c.status, "Content-Type: text/plain\r\n", "\r\n", "one", "two", "three")), "/", c.timeout)
+			if err := <-failed; err != nil {
+				t.Errorf("the service could not send its reply: %v", err)
+			}
+		})
+	}
+}
+
+// A service that does not hang up is hung up on once it has sent what it announced.
+func TestProbeEndsAConnectionThatIsKept(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	port := serve(t, func(conn net.Conn) {
+		readRequest(conn)
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+		_, err := conn.Read(make([]byte, 1))
+		ended <- err
+	})
+	want(t, Probe(t.Context(), port, "/", Timeout), "")
+	if err := <-ended; err == nil {
+		t.Error("something was sent after the request")
+	}
+}
+
+// A probe reads a bounded amount.
+func TestProbeReadsABoundedAmount(t *testing.T) {
+	t.Parallel()
+	sent := make(chan int, 1)
+	port := serve(t, func(conn net.Conn) {
+		conn.(*net.TCPConn).SetWriteBuffer(4 << 10)
+		n := 0
+		for _, err := io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n"); err == nil; n += 4 << 10 {
+			_, err = conn.Write(make([]byte, 4<<10))
+		}
+		sent <- n
+	})
+	want(t, Probe(t.Context(), port, "/", Timeout), "")
+	if n := <-sent; n > 16<<20 { // the kernel holds some megabytes
+		t.Errorf("it let the service send %d bytes", n)
+	}
+}
+
+// Neither side of a probe's connection is left in TIME_WAIT, whichever hangs up first.
+func TestProbeLeavesNoTimeWait(t *testing.T) {
+	t.Parallel()
+	const table = "/proc/self/net/tcp"
+	if _, err := os.Stat(table); err != nil {
+		t.Skipf("this system does not show its sockets: %v", err)
+	}
+	hungUp := make(chan struct{}, 1)
+	for _, answer := range []string{"HTTP/1.0 200 OK\r\n\r\nok", "HTTP/1.0 503 No\r\nContent-Length: 2\r\n\r\nno", ""} {
+		port := serve(t, func(conn net.Conn) {
+			readRequest(conn)
+			io.WriteString(conn, answer)
+			conn.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, conn) // until the probe has hung up
+			hungUp <- struct{}{}
+		})
+		Probe(t.Context(), port, "/", Timeout)
+		<-hungUp
+		rows, err := os.ReadFile(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row := range strings.Lines(string(rows)) {
+			const timeWait = "06"
+			if fields := strings.Fields(row); strings.Contains(row, fmt.Sprintf(":%04X ", port)) && fields[3] == timeWait {
+				t.Errorf("after %q: %s", answer, row)
+			}
+		}
+	}
+}
