@@ -54,6 +54,19 @@ func TestManPagesHaveAllFlags(t *testing.T) {
 	}
 }
 
+// The README and the man page have the same keys of a definition.
+func TestManPageHasAllKeys(t *testing.T) {
+	t.Parallel()
+	for _, b := range blocks(readFile(t, readme)) {
+		if strings.Contains(b.text, "start-timeout =") {
+			want(t, "the keys in zrd.8", strings.Join(found(`(?m)^\.It Li ([a-z-]+)$`, readFile(t, "../zrd/zrd.8")), " "),
+				strings.Join(found(`(?m)^([a-z-]+) = `, b.text), " "))
+			return
+		}
+	}
+	t.Error("the README has no block of keys")
+}
+
 // found returns what the group in pattern matches in text, sorted.
 func found(pattern, text string) (words []string) {
 	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
