@@ -22,8 +22,9 @@ type cgroups struct {
 	lock *os.File
 }
 
-// folderPattern names the folders of zrd. No file of the kernel's begins with it.
-const folderPattern = "zrd-*"
+// folderPattern names the folders of zrd, with digits for the star. The name is long because a
+// folder of this name that nobody has locked is taken for a dead zrd's.
+const folderPattern = "zrd-services-*"
 
 // cleanTimeout bounds how long a new zrd waits for what a killed one has left.
 const cleanTimeout = 5 * time.Second
@@ -171,7 +172,7 @@ func lockDir(dir string) (*os.File, error) {
 
 // removeStale ends everything in the folders of zrds that are gone, and removes these.
 func removeStale(parent string) {
-	dirs, _ := filepath.Glob(filepath.Join(parent, folderPattern))
+	dirs, _ := filepath.Glob(filepath.Join(parent, strings.ReplaceAll(folderPattern, "*", "[0-9]*")))
 	limit := time.Now().Add(cleanTimeout)
 	for _, dir := range dirs {
 		lock, err := lockDir(dir)
