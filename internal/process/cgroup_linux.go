@@ -246,18 +246,16 @@ func (g *cgroup) kill() {
 	}
 }
 
-// populated reports whether the cgroup, or one below it, has a process.
-func (g *cgroup) populated() bool {
+// ended reports whether the cgroup, and those below it, have no process. If a process is left, ended
+// sends SIGKILL to all. The same goes if that cannot be read, for lack of descriptors: a service
+// must not count as ended while it may still run.
+func (g *cgroup) ended() bool {
 	if g == nil {
-		return false
+		return true
 	}
 	events, err := os.ReadFile(filepath.Join(g.dir, "cgroup.events"))
-	return err == nil && bytes.Contains(events, []byte("populated 1"))
-}
-
-// ended reports whether no process is left. If one is left, ended sends SIGKILL to all.
-func (g *cgroup) ended() bool {
-	if !g.populated() {
+	removed := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
+	if removed || err == nil && !bytes.Contains(events, []byte("populated 1")) {
 		return true
 	}
 	g.kill()
