@@ -89,9 +89,13 @@ func (h *Home) Install(name string, b Behaviour, extra ...string) int {
 // for eager packages sees all of the package or nothing.
 func (h *Home) InstallAt(name string, port int, b Behaviour, extra ...string) {
 	h.t.Helper()
+	keys := strings.Join(extra, "\n")
+	if b == (Behaviour{}) && !strings.Contains(keys, "start-timeout") {
+		keys += "\nstart-timeout = \"1m\"" // it gets healthy, however busy the machine is
+	}
 	h.Write(fmt.Sprintf("store/%s/1.0.0/package.toml", name), fmt.Sprintf(
 		"name = %q\nversion = \"1.0.0\"\nbinary = \"fake\"\n[service]\nstart = \"fake --listen=:{port}\"\nport = %d\n%s\n",
-		name, port, strings.Join(extra, "\n")))
+		name, port, keys))
 	h.Behave(name, b)
 	if err := os.Symlink(fakePath, filepath.Join(h.folder(name), "fake")); err != nil && !errors.Is(err, os.ErrExist) {
 		h.t.Fatal(err)

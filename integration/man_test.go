@@ -4,7 +4,6 @@ package integration
 
 import (
 	"errors"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -51,8 +50,21 @@ func TestManPagesHaveAllFlags(t *testing.T) {
 		if len(flags) < 5 {
 			t.Errorf("%s -h tells of %d flags only:\n%s", page.program, len(flags), usage)
 		}
-		want(t, "the flags of "+name, strings.Join(found(`(?m)^\.It Fl ([a-z-]+)`, manPage(t, page.source)), " "), strings.Join(flags, " "))
+		want(t, "the flags of "+name, strings.Join(found(`(?m)^\.It Fl ([a-z-]+)`, readFile(t, page.source)), " "), strings.Join(flags, " "))
 	}
+}
+
+// The README and the man page have the same keys of a definition.
+func TestManPageHasAllKeys(t *testing.T) {
+	t.Parallel()
+	for _, b := range blocks(readFile(t, readme)) {
+		if strings.Contains(b.text, "start-timeout =") {
+			want(t, "the keys in zrd.8", strings.Join(found(`(?m)^\.It Li ([a-z-]+)$`, readFile(t, "../zrd/zrd.8")), " "),
+				strings.Join(found(`(?m)^([a-z-]+) = `, b.text), " "))
+			return
+		}
+	}
+	t.Error("the README has no block of keys")
 }
 
 // found returns what the group in pattern matches in text, sorted.
@@ -73,7 +85,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 		t.Fatalf("zrctl tells of %q only", commands)
 	}
 	usage := ctlResult(t, "-h").out
-	page := manPage(t, "../zrctl/zrctl.1")
+	page := readFile(t, "../zrctl/zrctl.1")
 	want(t, "the commands of zrctl -h", strings.Join(found(`(?m)^  ([a-z]+) .*  zrctl `, usage), " "), strings.Join(commands, " "))
 	want(t, "the commands of zrctl.1", strings.Join(found(`(?m)^\.It Cm ([a-z]+)`, page), " "), strings.Join(commands, " "))
 	for _, command := range commands {
@@ -102,15 +114,6 @@ func need(t *testing.T, tools ...string) {
 			t.Skip(tool + " is not installed")
 		}
 	}
-}
-
-func manPage(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 func TestVersion(t *testing.T) {

@@ -6,42 +6,132 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// What the README prints of files and of usage is what there is.
+const readme = "../README.md"
+
+// The README prints the usage of both programs and the files of its example.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	noteSources()
-	text, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
+	text := readFile(t, readme)
+	for _, path := range []string{zrdPath, zrctlPath} {
+		usage, errs, status := run(t, exec.Command(path, "-h"))
+		if status != 0 || !strings.Contains(text, "```text\n"+usage+"```\n") {
+			t.Errorf("the README does not print the usage of %s, which is\n%s%s", filepath.Base(path), usage, errs)
+		}
 	}
-	printed := map[string]string{}
-	for _, pattern := range []string{"testdata/*", "testdata/*/*"} {
-		paths, _ := filepath.Glob(pattern)
-		for _, path := range paths {
-			if data, err := os.ReadFile(path); err == nil { // else a folder
-				printed[path] = "\n" + string(data) + "```\n"
+	for _, name := range []string{"package.toml", "receipt.json"} {
+		if file := readFile(t, "greet/"+name); !strings.Contains(text, "```"+filepath.Ext(name)[1:]+"\n"+file+"```\n") {
+			t.Errorf("the README does not print greet/%s, which is\n%s", name, file)
+		}
+	}
+}
+
+// A block is a fenced block of a document: a language and lines.
+type block struct{ language, text string }
+
+func blocks(document string) (all []block) {
+	for _, match := range regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$").FindAllStringSubmatch(document, -1) {
+		all = append(all, block{match[1], match[2]})
+	}
+	return all
+}
+
+// The commands of the README's section about a package of one's own print what it says, in a clone and a
+// home without anything else. Only the ports are others.
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	need(t, "curl", "python3", "go")
+	_, section, _ := strings.Cut(readFile(t, readme), "\n## A package of your own\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	ports := regexp.MustCompile(`\b920[12]\b`)
+	others := map[string]string{"9201": strconv.Itoa(freePort(t)), "9202": strconv.Itoa(freePort(t))}
+	adapt := func(s string) string {
+		s = strings.ReplaceAll(s, "port = 9202\n", "port = 9202\nstart-timeout = \"1m\"\n") // for a busy machine
+		return ports.ReplaceAllStringFunc(s, func(port string) string { return others[port] })
+	}
+	keys, clone := freePort(t), t.TempDir()
+	write(t, filepath.Join(clone, "go.mod"), "module zr\n\ngo 1.25\n")
+	for _, name := range []string{"main.go", "package.toml", "receipt.json"} {
+		write(t, filepath.Join(clone, "integration/greet", name), adapt(readFile(t, "greet/"+name)))
+	}
+	user := t.TempDir()
+	h := homeAt(t, filepath.Join(user, ".zr"))
+	cache, _, _ := run(t, exec.Command("go", "env", "GOCACHE"))
+	env := append(without(without(os.Environ(), "ZR_HOME"), "ZRCTL_FORMAT"), "HOME="+user, "GOCACHE="+strings.TrimSpace(cache),
+		"GOFLAGS=-buildvcs=false", "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"))
+	var d *Daemon
+	var printed string
+	for _, b := range blocks(section) {
+		switch {
+		case b.text == "zrd\n":
+			cmd := exec.Command(zrdPath, "-addr", "127.0.0.1:0")
+			cmd.Env = env
+			d = startCommand(t, h, cmd)
+			env = append(env, "ZRD_ADDR="+d.Addr)
+		case b.language == "sh":
+			cmd := exec.Command("sh", "-e", "-c", adapt(b.text))
+			cmd.Dir, cmd.Env = clone, env
+			out, errs, status := run(t, cmd)
+			if printed = out; status != 0 {
+				t.Fatalf("exit status %d of\n%s%s", status, b.text, errs)
+			}
+		case b.language == "text":
+			want(t, "the output", words(printed), words(adapt(b.text)))
+			printed = ""
+		case strings.Contains(b.text, "start-timeout"):
+			h.InstallAt("keys", keys, Behaviour{}, strings.Replace(b.text, "port = 9201\n", "", 1))
+		}
+	}
+	if d == nil || printed != "" {
+		t.Fatalf("the section runs no zrd, or does not show %q", printed)
+	}
+	wantResult(t, "start keys", d.result("start", "keys"), result{portLine(keys), "", 0})
+	if strings.Contains(d.Log.String(), "no effect") {
+		t.Error("a key of the README has no effect")
+	}
+}
+
+// words is text with single spaces, because a table is as wide as its numbers.
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// The documents name tests and files that exist.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	t.Parallel()
+	tests := map[string]bool{}
+	for _, pattern := range []string{"../*/*_test.go", "../*/*/*_test.go"} {
+		files, _ := filepath.Glob(pattern)
+		for _, file := range files {
+			for _, name := range found(`(?m)^func ((?:Test|Benchmark|Fuzz)\w+)`, readFile(t, file)) {
+				tests[name] = true
 			}
 		}
 	}
-	for _, path := range []string{zrdPath, zrctlPath} {
-		usage, err := exec.Command(path, "-h").CombinedOutput()
-		if err != nil {
-			t.Fatal(err)
+	for _, document := range []string{readme, "README.md", "../internal/README.md"} {
+		text := readFile(t, document)
+		for _, name := range found("`((?:Test|Benchmark|Fuzz)\\w+)`", text) {
+			if !tests[name] {
+				t.Errorf("%s names %s, which does not exist", document, name)
+			}
 		}
-		name := filepath.Base(path)
-		own := strings.ReplaceAll(string(usage), path, name) // the flag package says how it was called
-		printed[name+" -h"] = "\n$ " + name + " -h\n" + own
-	}
-	if len(printed) < 7 {
-		t.Errorf("only %d texts were found", len(printed))
-	}
-	for what, expect := range printed {
-		if !strings.Contains(string(text), expect) {
-			t.Errorf("the README does not print %s:\n%s", what, expect)
+		for _, link := range found(`\]\(([^):#]+)\)`, text) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(document), link)); err != nil {
+				t.Errorf("%s: %v", document, err)
+			}
 		}
 	}
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

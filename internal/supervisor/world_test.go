@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"log"
 	"slices"
@@ -175,7 +176,7 @@ func (w *world) expect(journal string) {
 	slices.SortStableFunc(notes, func(a, b entry) int {
 		switch {
 		case a.at != b.at:
-			return int(a.at - b.at)
+			return cmp.Compare(a.at, b.at)
 		case a.reply != b.reply:
 			return map[bool]int{false: -1, true: 1}[a.reply]
 		case a.reply:
