@@ -122,8 +122,9 @@ func newCgroups(parent string) (*cgroups, error) {
 			return nil, err
 		}
 		lock, err := lockDir(dir)
-		if err != nil {
-			continue // another zrd found the folder before it was locked, and removed it as stale
+		if err != nil { // most likely another zrd found the folder first, and removes it as stale
+			os.Remove(dir)
+			continue
 		}
 		c := &cgroups{dir, lock}
 		if err := c.try(); err != nil {
