@@ -104,8 +104,4 @@ func TestEagerCannotList(t *testing.T) {
 	d := startDaemon(t, h)
 	d.WaitLog("daemon: cannot list the installed packages: ")
 	want(t, "a ping", d.Ask(`{"request":"ping"}`), okLine)
-	missing := filepath.Join(h.Dir, "missing")
-	d = startDaemon(t, &Home{t, missing})
-	d.WaitLog("daemon: no packages in the home " + missing + ": no such file or directory\n")
-	want(t, "a ping", d.Ask(`{"request":"ping"}`), okLine)
 }

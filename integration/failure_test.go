@@ -53,7 +53,7 @@ func TestExitsAreNoticedAtOnce(t *testing.T) {
 	h := newHome(t)
 	d := startDaemon(t, h, "-health-interval", "1h")
 	kill := func(sig syscall.Signal) func(string) {
-		return func(name string) { syscall.Kill(h.Last(name, "start"), sig) }
+		return func(name string) { syscall.Kill(h.WaitEvent(name, "listen"), sig) }
 	}
 	var all sync.WaitGroup
 	for name, row := range map[string]struct {

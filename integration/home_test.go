@@ -60,7 +60,11 @@ type Home struct {
 // from it may be left; what is left is killed and fails the test.
 func newHome(t testing.TB) *Home {
 	t.Helper()
-	return homeAt(t, t.TempDir())
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // a second user's daemon may have it
+		t.Fatal(err)
+	}
+	return homeAt(t, dir)
 }
 
 // homeAt is newHome in a folder of the test's own.

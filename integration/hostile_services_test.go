@@ -253,7 +253,7 @@ func (v villain) checkGone(h *Home) {
 // 2 s that it has left, as SIGTERM does not end it. It is not its successor.
 func listensLate(d *Daemon) {
 	h, t := d.Home, d.t
-	port := h.Install("late", Behaviour{})
+	port := h.Install("late", Behaviour{}, `start-timeout = "10s"`)
 	d.MustStart("late", port)
 	h.Behave("late", Behaviour{ListenAfter: 10500, IgnoreTerm: true})
 	h.Kill("late")

@@ -24,8 +24,8 @@ func TestGivenUpAfterFiveFailures(t *testing.T) {
 		d.MustStart(name, port)
 	}
 	h.Behave("broken", Behaviour{ExitAtOnce: &seven})
-	syscall.Kill(h.Last("broken", "start"), syscall.SIGKILL)
-	syscall.Kill(h.Last("steady", "start"), syscall.SIGKILL)
+	h.Kill("broken")
+	h.Kill("steady")
 	var all sync.WaitGroup
 	all.Go(func() { flaps(d, flap) })
 	all.Go(func() { staysBroken(d, broken) })
@@ -39,7 +39,7 @@ func TestGivenUpAfterFiveFailures(t *testing.T) {
 	}
 	h.Behave("flap", Behaviour{})
 	d.MustStart("flap", flap)
-	syscall.Kill(h.Last("flap", "start"), syscall.SIGKILL)
+	h.Kill("flap")
 	eventually(t, "a count from 1", func() bool {
 		return strings.Contains(d.logOf("flap"), says("flap", flap, "started service NAME on port PORT",
 			"service NAME unhealthy (failure 1/5): signal: killed", "restarting NAME in 1s"))
@@ -79,7 +79,7 @@ func staysHealthy(d *Daemon, port int) {
 		_, rest, _ := strings.Cut(d.Ask(`{"request":"status","verbose":true}`), `"name":"steady"`)
 		return strings.Contains(rest, `"failures":0`)
 	})
-	syscall.Kill(d.Home.Last("steady", "start"), syscall.SIGKILL)
+	d.Home.Kill("steady")
 	d.wantLog("steady", port, append(first, first[1:]...)...)
 }
 
@@ -90,7 +90,7 @@ func TestStartDuringARestart(t *testing.T) {
 	port := h.Install("kv", Behaviour{})
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
-	syscall.Kill(h.Last("kv", "start"), syscall.SIGKILL)
+	h.Kill("kv")
 	d.WaitLog("daemon: restarting 'kv' in 1s\n")
 	d.MustStart("kv", port)
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
@@ -140,7 +140,7 @@ func TestRestartThatCannotSpawn(t *testing.T) {
 	if err := os.Rename(receipt, away); err != nil {
 		t.Fatal(err)
 	}
-	syscall.Kill(h.Last("kv", "start"), syscall.SIGKILL)
+	h.Kill("kv")
 	d.WaitLog("daemon: restarting 'kv' in 2s\n")
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "starting")))
 	if err := os.Rename(away, receipt); err != nil {

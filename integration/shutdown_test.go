@@ -176,7 +176,7 @@ func TestCannotBind(t *testing.T) {
 		t.Errorf("exit status %d and output %q, want 1 and none", status, out)
 	}
 	want(t, "standard error", errs,
-		"error: failed to bind daemon on "+d.Addr+" — is another daemon running?: bind: address already in use\n")
+		"error: failed to bind daemon on "+d.Addr+" — is another daemon running?: bind: address already in use\nhint: zrd -addr 127.0.0.1:PORT listens elsewhere\n")
 	want(t, "ping of the first", d.Ask(`{"request":"ping"}`), okLine)
 }
 

@@ -22,8 +22,9 @@ var soakTime = flag.Duration("soak", 20*time.Second, "how long the soak test mak
 // What a service must be in the end, as the order of the requests says.
 const (
 	mustBeDown = iota
-	mustBeUp   // or failed, if the log says that it was given up since it was started
-	mayBeBoth  // a start and a stop came at once
+	mustBeFailed
+	mustBeUp  // or failed, if the log says that it was given up since it was started
+	mayBeBoth // a start and a stop came at once
 )
 
 // A soaked is a service and what its clients know of it. Requests of one service follow each
@@ -126,7 +127,7 @@ func (s *soak) request(kind, name string) (reply struct {
 	return reply
 }
 
-// start tells whether it went well. One that fails leaves nothing, or a service that was given up.
+// start notes how it went. One that fails leaves a failed service.
 func (s *soak) start(v *soaked) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -136,7 +137,7 @@ func (s *soak) start(v *soaked) {
 	case *reply.OK && reply.Port != v.port:
 		s.t.Errorf("the start of %s: port %d, not %d", v.name, reply.Port, v.port)
 	case !*reply.OK && !strings.Contains(reply.Error, "marked as failed"):
-		v.want = mustBeDown
+		v.want = mustBeFailed
 	}
 }
 
@@ -220,13 +221,14 @@ func (s *soak) settle() {
 func (s *soak) allowed(v *soaked, status string) bool {
 	switch {
 	case status == "running":
-		return v.want != mustBeDown
-	case status == "failed":
+		return v.want == mustBeUp || v.want == mayBeBoth
+	case status == "failed" && v.want != mustBeDown:
 		log := s.Log.String()
-		givenUp := strings.LastIndex(log, fmt.Sprintf("service '%s' marked as failed", v.name))
-		return v.want != mustBeDown && givenUp > strings.LastIndex(log, fmt.Sprintf("started service '%s' ", v.name))
+		failed := max(strings.LastIndex(log, fmt.Sprintf("service '%s' marked as failed", v.name)),
+			strings.LastIndex(log, fmt.Sprintf("failed to start '%s'", v.name)))
+		return failed > strings.LastIndex(log, fmt.Sprintf("started service '%s' ", v.name))
 	}
-	return status == "" && v.want != mustBeUp
+	return status == "" && (v.want == mustBeDown || v.want == mayBeBoth)
 }
 
 // checkRest stops everything and looks for what is left.

@@ -120,16 +120,16 @@ func TestHintsAboutPackages(t *testing.T) {
 	h.Write("store/data/1.0.0/package.toml", "[service]\nport = 9200\n")
 	h.Write("modules/Upper.json", "{}")
 	h.Write("modules/kv-.json", "{}")
+	other.Install("kv", Behaviour{})
+	d := startLazily(t, h)
 	if err := os.Symlink("/nonexistent/kv.json", h.Dir+"/modules/linked.json"); err != nil {
 		t.Fatal(err)
 	}
-	other.Install("kv", Behaviour{})
-	d := startDaemon(t, h)
 	ours, definition := "ZR_HOME="+h.Dir, "/VERSION/package.toml in the daemon's home (from here, "+h.Dir+") needs "
 	for _, row := range []struct{ home, args, hint string }{
 		{ours, "start Upper", "hint: " + nameRule},
 		{ours, "start kv-", "hint: " + nameRule},
-		{ours, "start linked", "hint: " + h.Dir + "/modules/linked.json is a link to /nonexistent/kv.json, which is not there"},
+		{ours, "start linked", ""}, // the daemon says it all
 		{"ZR_HOME=" + other.Dir, "start kv", "hint: " + other.Dir + "/modules/kv.json is there, but the daemon's home is another: it is what its -home or $ZR_HOME says"},
 		{ours, "start library", "hint: store/library" + definition + "a section [service] with port = NUMBER"},
 		{ours, "start portless", "hint: store/portless" + definition + "port = NUMBER below [service]"},

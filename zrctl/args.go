@@ -16,7 +16,7 @@ import (
 	"zr/internal/protocol"
 )
 
-// A call is what the command line asks for.
+// A call is a parsed command line and what became of it.
 type call struct {
 	command       command
 	names         []string
@@ -28,10 +28,10 @@ type call struct {
 	version, help bool
 	out, err      *os.File
 	unprinted     error  // why something could not be printed
-	trouble       string // what noReply said last
+	trouble       string // the last message of noReply
 }
 
-// parse fills in the call; after an error, nothing may be sent.
+// parse fills in the call. After an error nothing may be sent.
 func (c *call) parse(args []string) error {
 	words, err := c.split(args)
 	switch {
@@ -70,7 +70,7 @@ func oneOf(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// split takes flags before, between and after the words.
+// split parses the flags before, between and after the words, and returns the words.
 func (c *call) split(args []string) (words []string, err error) {
 	fs := c.flags()
 	for {
@@ -85,7 +85,7 @@ func (c *call) split(args []string) (words []string, err error) {
 	}
 }
 
-// flags returns the flags as a table that the usage and the completions are made from, too.
+// flags defines the flags. The parser, the usage and the completions use this table.
 func (c *call) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("zrctl", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -141,7 +141,7 @@ func (c *call) checkFlags() error {
 	return nil
 }
 
-// checkNames reports what is wrong with the words after the command.
+// checkNames checks the words after the command.
 func (c *call) checkNames() error {
 	name, args := c.command.name, c.command.args
 	switch {

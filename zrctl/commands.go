@@ -10,7 +10,7 @@ import (
 	"zr/internal/protocol"
 )
 
-// A command is what zrctl can be asked to do.
+// A command is one row of the table of commands.
 type command struct {
 	name     string
 	args     string // NAME… is one or more, [NAME…] any number
@@ -63,11 +63,12 @@ type answer struct {
 	line  []byte
 	err   error
 
-	stranger bool // a stop of a service that nobody knows
+	stranger bool // whether a stopped service was unknown; see call.stranger
 }
 
-// each works on all names side by side and prints the replies in the order of the names. It returns
-// the worst exit status. A command without names is carried out once. So is a name that comes twice.
+// each carries out the command for all names side by side, and prints the replies in the order of
+// the names. It returns the worst exit status. A command without names is carried out once, and so
+// is a name that comes twice.
 func (c *call) each() int {
 	names := c.names
 	if len(names) == 0 {
@@ -118,7 +119,7 @@ func (c *call) do(ctx context.Context, req protocol.Request) (a answer) {
 	return a
 }
 
-// notice tells a person what takes longer than a second, until stop is called.
+// notice tells a person which name zrctl waits for, unless stop is called within a second.
 func (c *call) notice(name string) (stop func() bool) {
 	if name == "" {
 		name = "the daemon on " + c.addr

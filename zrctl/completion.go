@@ -11,7 +11,7 @@ var scripts embed.FS
 
 var shells = []string{"bash", "fish", "zsh"}
 
-// completion returns the script for a shell, with the words of the tables in it.
+// completion returns the script for a shell, with the commands and flags filled in.
 func completion(shell string, flags *flag.FlagSet) string {
 	var dashed, listed []string
 	flags.VisitAll(func(f *flag.Flag) { dashed = append(dashed, "-"+f.Name) })

@@ -14,7 +14,8 @@ import (
 	"zr/internal/protocol"
 )
 
-// noReply says once what to do about a request that was not answered.
+// noReply prints why a request was not answered and what to do, unless the last message was the
+// same.
 func (c *call) noReply(name string, err error) int {
 	about := ""
 	if name != "" {
@@ -39,7 +40,8 @@ func (c *call) noReply(name string, err error) int {
 	return exitNoDaemon
 }
 
-// explain says what an error reply means to a person. name is empty if the request was about no service.
+// explain prints an error reply for a person, and a hint. name is empty if the request was about no
+// service.
 func (c *call) explain(name, reply string) {
 	if c.format == "table" {
 		about := ""
@@ -53,7 +55,7 @@ func (c *call) explain(name, reply string) {
 	}
 }
 
-// hint says what to do about an error reply, or nothing.
+// hint returns what to do about an error reply, or "".
 func hint(name, reply string) string {
 	needs := func(what string) string {
 		return fmt.Sprintf("store/%s/VERSION/package.toml in the daemon's home%s needs %s", name, fromHere(), what)
@@ -73,23 +75,21 @@ func hint(name, reply string) string {
 
 const nameRule = "a package name is words of a-z and 0-9 joined by hyphens, the first character a letter"
 
-// notFound says why the daemon may not have found a package.
+// notFound returns why the daemon may not have found a package.
 func notFound(name string) string {
 	path := receipt(name)
 	_, err := os.Stat(path)
-	target, notLink := os.Readlink(path)
 	switch {
 	case !validName(name):
 		return nameRule
 	case err == nil:
 		return path + " is there, but the daemon's home is another: it is what its -home or $ZR_HOME says"
-	case notLink == nil:
-		return path + " is a link to " + target + ", which is not there"
 	}
 	return "the daemon looks for modules/" + name + ".json in its home, which is what its -home or $ZR_HOME says, or ~/.zr" + fromHere()
 }
 
-// stranger reports whether a service to be stopped is neither listed nor installed, as far as zrctl can see.
+// stranger reports whether the command stops a service that is neither listed nor installed, as far
+// as zrctl can see.
 func (c *call) stranger(name string) bool {
 	if c.command.name != "stop" || !lacks(name) {
 		return false
@@ -100,7 +100,7 @@ func (c *call) stranger(name string) bool {
 	return a.reply.OK && indexOf(a.reply.Services, name) < 0
 }
 
-// advice says what to do about a service that is not running.
+// advice returns what to do about a service that is not running.
 func advice(name string) string {
 	switch {
 	case !validName(name):
@@ -121,19 +121,20 @@ func validName(name string) bool {
 	return name[0] >= 'a' && len(name) <= 100
 }
 
-// lacks reports whether the home that zrctl knows can be read and has no package of that name.
+// lacks reports whether the home that zrctl knows can be read and has no package with this name.
 func lacks(name string) bool {
 	_, err := os.Stat(filepath.Dir(receipt(name)))
 	_, missing := os.Lstat(receipt(name))
 	return !validName(name) || err == nil && errors.Is(missing, fs.ErrNotExist)
 }
 
-// receipt returns the path of a package's receipt in the home that zrctl knows. The daemon's may be another.
+// receipt returns the path of a package's receipt in the home that zrctl knows. The daemon's home
+// may be another.
 func receipt(name string) string {
 	return filepath.Join(home(), "modules", filepath.Base(name)+".json")
 }
 
-// home returns the home of a daemon that is started from here without -home, or "" if there is none.
+// home returns the home that zrd would have if it were started from here without -home, or "".
 func home() string {
 	home := os.Getenv("ZR_HOME")
 	if user, err := os.UserHomeDir(); home == "" && err == nil {

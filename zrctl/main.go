@@ -47,7 +47,7 @@ func (c *call) printf(format string, args ...any) {
 	}
 }
 
-// say prints a line to standard error, in which the text of others is harmless and bounded.
+// say prints a line to standard error, escaped and cut to a bounded length.
 func (c *call) say(format string, args ...any) {
 	fmt.Fprintln(c.err, shown(fmt.Sprintf(format, args...), 4096))
 }

@@ -10,8 +10,8 @@ import (
 	"zr/internal/protocol"
 )
 
-// watchStatus repeats status every second until Ctrl-C, which also ends a request that waits. Once
-// there was a reply, it goes on when the daemon does not answer.
+// watchStatus repeats status every second until Ctrl-C, which also ends a request under way. After
+// the first reply, it goes on even if the daemon does not answer.
 func (c *call) watchStatus() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -28,7 +28,7 @@ func (c *call) watchStatus() int {
 	}
 }
 
-// status prints the services, all or those with the given names.
+// status prints all services, or the named ones.
 func (c *call) status(ctx context.Context) int {
 	stop := c.notice("")
 	a := c.do(ctx, protocol.Request{Request: protocol.Status, Verbose: c.verbose})
@@ -56,7 +56,7 @@ func (c *call) status(ctx context.Context) int {
 	return exit
 }
 
-// pick returns the named services that are there, and exitNotOK unless all are running.
+// pick returns the named services that are listed. The exit status is exitNotOK unless all run.
 func pick(all []protocol.Service, names []string) ([]protocol.Service, int) {
 	picked, exit := []protocol.Service{}, exitOK
 	for _, name := range names {
@@ -75,7 +75,7 @@ func indexOf(services []protocol.Service, name string) int {
 	return slices.IndexFunc(services, func(s protocol.Service) bool { return s.Name == name })
 }
 
-// show prints a status reply as a table, and says what is not in it.
+// show prints a status reply as a table, and names the services that are not in it.
 func (c *call) show(reply protocol.Reply) {
 	if c.watch && fancy(c.out) {
 		c.printf("\x1b[H\x1b[2J") // home, clear

@@ -18,8 +18,8 @@ const (
 	columnGap = 2
 )
 
-// makeTable returns a table of services. Where the width of the terminal is not 0, the last error is cut so
-// that a row takes one line of it, or two if little room is left in one.
+// makeTable returns a table of services. If width, that of the terminal, is not 0, the last error
+// is cut so that a row takes one line, or two if one has little room left.
 func makeTable(services []protocol.Service, verbose bool, width int, color bool) string {
 	if len(services) == 0 {
 		return "no services\n"
@@ -91,7 +91,7 @@ func count(n int) string {
 	return strconv.Itoa(n)
 }
 
-// span returns a number of seconds as people say it, as in 42s, 5m10s or 3d4h.
+// span formats a number of seconds, as in 42s, 5m10s or 3d4h.
 func span(seconds *int) string {
 	switch {
 	case seconds == nil:
@@ -107,7 +107,7 @@ func span(seconds *int) string {
 	}
 }
 
-// shown returns text from the daemon as it may be printed, cut to so many columns of a terminal.
+// shown returns text with escapes for what is not printable, cut to room columns.
 func shown(text string, room int) string {
 	text = protocol.Printable(text)
 	if len(text) <= room || columns(text) <= room {
@@ -122,7 +122,7 @@ func shown(text string, room int) string {
 	return text
 }
 
-// columns returns how many columns of a terminal a printable text takes.
+// columns returns how many columns of a terminal printable text takes.
 func columns(text string) (n int) {
 	for _, r := range text {
 		n += runeColumns(r)

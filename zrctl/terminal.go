@@ -16,7 +16,7 @@ func fancy(f *os.File) bool {
 	return terminal(f) && os.Getenv("TERM") != "dumb"
 }
 
-// width returns the columns of the terminal f, or 0 if f is none or its size is unknown.
+// width returns the columns of the terminal f, or 0 if f is no terminal or its size is unknown.
 func width(f *os.File) int {
 	if !terminal(f) {
 		return 0

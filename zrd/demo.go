@@ -15,16 +15,16 @@ import (
 	"zr/internal/supervisor"
 )
 
-// demoName is the one package of -demo. Its binary is a copy of zrd itself, which
-// knows by the name under which it runs that it is the service.
+// demoName is the one package of -demo. Its binary is a copy of zrd, which runs as the service if
+// that is its name.
 const demoName = "hello"
 
-// isHello tells whether this process is the demo's service.
+// isHello reports whether this process is the demo's service.
 func isHello(args []string) bool {
 	return len(args) == 2 && strings.TrimSuffix(filepath.Base(args[0]), ".exe") == demoName && strings.HasPrefix(args[1], "--listen=")
 }
 
-// hello is an HTTP server of a few lines: it answers everything with 200.
+// hello is an HTTP server that answers every request with 200.
 func hello(listen string) error {
 	l, err := net.Listen("tcp", "127.0.0.1"+strings.TrimPrefix(listen, "--listen="))
 	if err != nil {
@@ -78,7 +78,7 @@ func newDemoHome() (home string, err error) {
 	return home, copySelf(binaryIn(dir))
 }
 
-// binaryIn keeps the extension without which Windows runs nothing.
+// binaryIn returns the path of the demo's binary in dir. Windows needs the extension.
 func binaryIn(dir string) string {
 	return filepath.Join(dir, demoName+strings.ToLower(filepath.Ext(os.Args[0])))
 }
@@ -104,11 +104,12 @@ func copySelf(to string) error {
 	return out.Close()
 }
 
-// runDemo tells whether the demo could be started. Without it there is nothing to see, and the daemon ends.
+// runDemo starts the demo and sends the error, or nil, to failed. If the demo cannot be started,
+// the daemon ends.
 func runDemo(failed chan<- error, server *daemon.Server, services *supervisor.Supervisor, addr string) {
 	err := startDemo(services, addr)
 	select {
-	case <-server.Ending(): // that is why
+	case <-server.Ending(): // the start failed because the daemon ends
 		err = nil
 	default:
 	}
@@ -118,7 +119,7 @@ func runDemo(failed chan<- error, server *daemon.Server, services *supervisor.Su
 	failed <- err
 }
 
-// startDemo starts hello and says what to type next.
+// startDemo starts hello and prints what to try.
 func startDemo(services *supervisor.Supervisor, addr string) error {
 	port, err := services.Start(demoName)
 	if err != nil {
@@ -150,7 +151,8 @@ The package %q is running. In a second %[5]s, try
 	return nil
 }
 
-// zrctl is how to run it: it lies beside an installed zrd, but not beside what "go run" made.
+// zrctl returns the command that runs zrctl. An installed zrd has it beside itself, but the binary
+// of "go run" has not.
 func zrctl() string {
 	self, err := os.Executable()
 	if err == nil {

@@ -9,13 +9,12 @@ import (
 	"zr/internal/supervisor"
 )
 
-// readers is how many packages are looked at side by side. Some may be on a disk that does not
-// answer.
+// readers is how many packages are read side by side. Some may be on a disk that does not answer.
 const readers = 16
 
-// startEager starts the services that start with the daemon side by side. The channel that it
-// returns is closed when the first attempt of each has ended. A package that cannot be read may be
-// eager: the supervisor tries it again.
+// startEager starts all eager services side by side. It closes the channel that it returns when the
+// first attempt of each has ended. A package that cannot be read may be eager, so the supervisor
+// tries it again.
 func startEager(home *packages.Home, services *supervisor.Supervisor, logger *daemon.Logger) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -40,7 +39,7 @@ func startEager(home *packages.Home, services *supervisor.Supervisor, logger *da
 		}
 		close(next)
 		reading.Wait()
-		debug.FreeOSMemory() // what reading every definition took: 2 kB each
+		debug.FreeOSMemory() // 2 kB for each definition that was read
 		starting.Wait()
 	}()
 	return done

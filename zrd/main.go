@@ -1,5 +1,5 @@
-// Command zrd starts, health-checks and restarts the services of installed
-// packages, in the foreground, for a process manager to run. zrctl talks to it.
+// Command zrd starts, checks and restarts the services of installed packages. It runs in the
+// foreground, for a process manager. zrctl talks to it.
 package main
 
 import (
@@ -24,8 +24,7 @@ import (
 	"zr/internal/systemd"
 )
 
-// connections is how many clients may be connected at once, where descriptors
-// allow it: they are small, and anybody who needs more is no client.
+// connections is how many clients may be connected at once if there are enough descriptors.
 const connections = 8192
 
 const (
@@ -114,7 +113,7 @@ func run(opts options) error {
 	return errors.Join(err, <-demo)
 }
 
-// contain says in the log how services are kept together.
+// contain puts services into cgroups if possible, and logs how they are contained.
 func contain(starter *process.Starter, logger *daemon.Logger) {
 	if dir, err := starter.Contain(); err != nil {
 		logger.Printf("services are contained by process groups: %v", err)
@@ -123,17 +122,17 @@ func contain(starter *process.Starter, logger *daemon.Logger) {
 	}
 }
 
-// endSignals catches the signals that end the daemon, before anybody can know that it is there.
+// endSignals catches the signals that end the daemon. It runs before others can find the daemon.
 func endSignals() <-chan os.Signal {
 	ends := make(chan os.Signal, 2)
 	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
-	if !signal.Ignored(syscall.SIGHUP) { // by nohup: keep it so
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(ends, syscall.SIGHUP)
 	}
 	return ends
 }
 
-// obey ends the daemon at the first signal, and at once at the second.
+// obey ends the daemon at the first signal, and without grace at the second.
 func obey(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
 	sig := <-ends
 	go server.Shutdown(signalName(sig))
@@ -153,12 +152,12 @@ func signalName(sig os.Signal) string {
 	return sig.String()
 }
 
-// listen takes the socket of the service manager, if it handed one over.
+// listen returns the socket of the service manager, or its own on addr if there is none.
 func listen(addr string) (*net.TCPListener, error) {
 	if l, err := systemd.Listener(); l != nil || err != nil {
 		return l, err
 	}
-	config := net.ListenConfig{KeepAlive: -1} // four system calls for each client; they are gone before it could matter
+	config := net.ListenConfig{KeepAlive: -1} // saves four system calls for each short connection
 	l, err := config.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		var op *net.OpError
@@ -173,7 +172,7 @@ func listen(addr string) (*net.TCPListener, error) {
 func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("zrd", flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // one line for an error, as all others; the usage is only for who asks for it
+	fs.SetOutput(io.Discard) // an error takes one line, without the usage
 	fs.Usage = func() {}
 	fs.StringVar(&o.home, "home", "", "look for packages in `DIR` (default $ZR_HOME, else ~/.zr)")
 	fs.StringVar(&o.addr, "addr", protocol.DefaultAddr, "listen on `HOST:PORT`, a loopback address; port 0 picks a free port")
@@ -255,7 +254,7 @@ func (o *options) check(rest []string) error {
 	return nil
 }
 
-// writableDir returns the absolute path of a folder in which files can be made.
+// writableDir returns the absolute path of dir, or an error if no file can be made in it.
 func writableDir(dir string) (string, error) {
 	probe, err := os.CreateTemp(dir, ".zrd-*")
 	if err != nil {

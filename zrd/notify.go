@@ -12,18 +12,18 @@ import (
 	"zr/internal/systemd"
 )
 
-// countEvery is how often the services are counted for a STATUS line, which people read.
+// countEvery is how often the services are counted for the STATUS line.
 const countEvery = time.Second
 
-// A reporter tells the service manager that runs the daemon how it is. Without a manager that wants
-// to know, it does nothing.
+// A reporter tells the service manager the state of the daemon. It does nothing if there is no
+// manager that wants to be notified.
 type reporter struct {
 	services interface{ Status() []supervisor.Info }
 	server   interface{ Ping(context.Context) error }
 	log      *daemon.Logger
 	unsent   []string // assignments that could not be sent yet
 	status   string   // the last STATUS that was sent
-	failed   bool     // a message could not be sent; logged once
+	failed   bool     // a message could not be sent, which was logged
 	stop     context.CancelFunc
 	alive    context.Context
 	done     chan struct{}
@@ -35,8 +35,9 @@ func newReporter(services *supervisor.Supervisor, server *daemon.Server, logger 
 	return r
 }
 
-// run reports until end. It says READY=1 when ready is closed, and never after ending is closed.
-// Then it says STOPPING=1, and the STATUS stays the same. Each tick repeats what could not be sent.
+// run reports until end. It sends READY=1 when ready is closed, but not after ending is closed.
+// When ending is closed, it sends STOPPING=1 and a last STATUS. Each tick sends again what could
+// not be sent before.
 func (r *reporter) run(ready, ending <-chan struct{}) {
 	defer close(r.done)
 	if !systemd.Notified() {
@@ -70,13 +71,14 @@ func (r *reporter) run(ready, ending <-chan struct{}) {
 	}
 }
 
-// end returns when everything has been said. The daemon no longer answers.
+// end stops run, and returns when the last message was sent. The daemon no longer answers then.
 func (r *reporter) end() {
 	r.stop()
 	<-r.done
 }
 
-// send sends what is unsent, and the status if it has changed. What cannot be sent stays unsent.
+// send sends the unsent assignments, and the status if it has changed. If that fails, they stay
+// unsent.
 func (r *reporter) send(status string) {
 	message := r.unsent
 	if status != r.status {
@@ -95,7 +97,7 @@ func (r *reporter) send(status string) {
 	r.unsent, r.status = nil, status
 }
 
-// count words how many services are in which state.
+// count says how many services are in each state.
 func count(infos []supervisor.Info) string {
 	number := make(map[string]int)
 	for _, info := range infos {
@@ -107,17 +109,18 @@ func count(infos []supervisor.Info) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, status))
 		}
 	}
+	noun := "services"
 	switch len(infos) {
 	case 0:
 		return "no services"
 	case 1:
-		return "1 service: " + parts[0]
+		noun = "service"
 	}
-	return fmt.Sprintf("%d services: %s", len(infos), strings.Join(parts, ", "))
+	return fmt.Sprintf("%d %s: %s", len(infos), noun, strings.Join(parts, ", "))
 }
 
-// watchdog says at half of the time that the manager allows that the daemon works, if it does. If
-// not, it looks again soon.
+// watchdog pings the daemon and, if it works, sends WATCHDOG=1 twice in the time that the manager
+// allows. If not, it tries again soon.
 func (r *reporter) watchdog() {
 	allowed, err := systemd.Watchdog()
 	if err != nil {
@@ -147,7 +150,7 @@ func (r *reporter) watchdog() {
 	}
 }
 
-// sleep returns false at the end.
+// sleep waits for d. It returns false if end was called meanwhile.
 func (r *reporter) sleep(d time.Duration) bool {
 	select {
 	case <-r.alive.Done():

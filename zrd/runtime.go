@@ -8,18 +8,17 @@ import (
 )
 
 const (
-	// memoryLimit is from where on memory is collected more eagerly still: reached only while
-	// thousands of clients are connected.
+	// Above memoryLimit Go collects garbage more often. It takes thousands of clients to get there.
 	memoryLimit = 40 << 20
-	// threads is how many system calls that wait can be under way at once before Go's runtime needs
+	// threads is how many blocking system calls can be under way at once before Go's runtime needs
 	// another thread: a spawn, a write to the log, reads of a few packages.
 	threads = 6
 )
 
-// tuneRuntime fits Go's runtime, which takes every processor and twice its heap, to a small daemon.
+// tuneRuntime makes Go's runtime small. By default it uses every processor and twice its heap.
 func tuneRuntime() {
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(2) // with one, a system call that waits holds up everything for some time
+		runtime.GOMAXPROCS(2) // with 1, a blocking system call stops everything for some time
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25)
@@ -28,9 +27,9 @@ func tuneRuntime() {
 	makeThreads()
 }
 
-// makeThreads has the runtime create the threads that it will need, by as many goroutines that each
-// keep one. Go never gives a thread back, and crashes if it cannot create one; later, a service may
-// have used up the limit on their number.
+// makeThreads makes the runtime create the threads that it will need: it locks as many goroutines
+// to one each, all at once. Go keeps these threads. Later a service may have used up the limit on
+// threads, and Go crashes if it cannot create one.
 func makeThreads() {
 	var here, all sync.WaitGroup
 	here.Add(threads)

@@ -13,13 +13,13 @@ import (
 	"zr/internal/sockets"
 )
 
-// A Judge returns the user at the other end of a connection, such as "user 1000", or "" if that is
-// unknown. Its error is the only reply that the client gets.
+// A Judge returns the user of a client, such as "user 1000", or "" if the user is unknown. If it
+// returns an error, that is the only reply that the client gets.
 type Judge func(net.Conn) (user string, err error)
 
 // Allow returns the Judge for NewServer. spec is "any", "self" or a list of user names and ids,
 // separated by commas. The daemon's own user and root are always allowed. Where the system does not
-// say who the clients are, only "any" and "self" are possible, and both allow everybody on the
+// tell the users of clients, only "any" and "self" are possible, and both allow every user of the
 // machine.
 func Allow(spec string, table *sockets.Table) (Judge, error) {
 	if spec == "any" || spec == "self" && !sockets.Supported {
@@ -55,7 +55,7 @@ func Allow(spec string, table *sockets.Table) (Judge, error) {
 	}, nil
 }
 
-// userName names a user for the log, unless err says that it is unknown.
+// userName names a user for the log. It returns "" if err is not nil.
 func userName(uid uint32, err error) string {
 	if err != nil {
 		return ""

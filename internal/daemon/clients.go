@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// reserve is how many descriptors clients give back when there are none left. A restart needs seven.
+// reserve is how many places shrink takes away. A restart needs seven descriptors.
 const reserve = 10
 
 // clients is a set of clients with a limited number of places.
 //
 //   - A newcomer gets a place while one is free.
-//   - If none is free, the client that has been silent for longest is closed, and its place is free.
-//   - A client is silent while the daemon waits for it to send something, and nothing has arrived.
-//     So a client whose line has arrived, or that waits for its reply, keeps its place.
+//   - If none is free, the client that has been silent for longest is closed and loses its place.
+//   - A client is silent while the daemon waits for its bytes and none have arrived. So a client
+//     whose line has arrived, or that waits for its reply, keeps its place.
 //   - If no client is silent, there is no place for the newcomer.
 type clients struct {
 	mu     sync.Mutex
@@ -24,10 +24,10 @@ type clients struct {
 	places int // most, or less after shrink
 	open   map[*client]struct{}
 	silent *list.List // of *client, the longest silent first
-	hurry  bool       // the server is ending: see patience
+	ending bool       // the server is ending: see patience
 }
 
-// A client is one connection with a place. Close its place with leave.
+// A client is one connection with a place. leave closes both.
 type client struct {
 	*net.TCPConn
 	raw    syscall.RawConn
@@ -41,7 +41,7 @@ func newClients(most int) *clients {
 	return &clients{most: most, places: most, open: make(map[*client]struct{}), silent: list.New()}
 }
 
-// add gives a newcomer a place, or returns nil if there is none. It is called by one goroutine.
+// add gives a newcomer a place, or returns nil if there is none. Only one goroutine may call it.
 func (cs *clients) add(conn *net.TCPConn, user string, patience time.Duration) *client {
 	raw, err := conn.SyscallConn()
 	if err != nil || !cs.makeRoom() {
@@ -56,18 +56,18 @@ func (cs *clients) add(conn *net.TCPConn, user string, patience time.Duration) *
 	return c
 }
 
-// makeRoom closes silent clients until a place is free. It reports whether one is.
+// makeRoom closes silent clients until a place is free. It reports whether a place is free.
 func (cs *clients) makeRoom() bool {
 	for {
 		c, free := cs.takeSilent()
 		if c == nil {
 			return free
 		}
-		c.Close() // not under the lock: it returns when Read has returned
+		c.Close() // not under the lock, because it waits for Read
 	}
 }
 
-// takeSilent takes the place of the longest silent client, unless a place is free.
+// takeSilent takes away the place of the longest silent client, unless a place is free.
 func (cs *clients) takeSilent() (c *client, free bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -84,7 +84,7 @@ func (cs *clients) takeSilent() (c *client, free bool) {
 	return nil, false
 }
 
-// remove takes the place of c.
+// remove takes away the place of c.
 func (cs *clients) remove(c *client) {
 	cs.setSilent(c, false)
 	delete(cs.open, c)
@@ -101,7 +101,7 @@ func (c *client) leave() {
 	c.Close()
 }
 
-// setSilent notes, under the lock, whether the daemon waits for c and nothing has arrived.
+// setSilent notes whether c is silent. The caller holds the lock.
 func (cs *clients) setSilent(c *client, silent bool) {
 	switch {
 	case silent && c.silent == nil:
@@ -112,17 +112,17 @@ func (cs *clients) setSilent(c *client, silent bool) {
 	}
 }
 
-// patience bounds the time that c may take for all that it does from now on.
+// patience sets the deadline of c for everything that it reads and writes from now on.
 func (c *client) patience(d time.Duration) {
 	c.set.mu.Lock()
 	defer c.set.mu.Unlock()
-	if c.set.hurry {
-		d = min(d, hurryTimeout)
+	if c.set.ending {
+		d = min(d, endTimeout)
 	}
 	c.SetDeadline(time.Now().Add(d))
 }
 
-// shrink lowers the number of places until all clients have left, so that a restart or a probe finds
+// shrink lowers the number of places until all clients have left, so that restarts and probes find
 // descriptors. Two places stay.
 func (cs *clients) shrink() {
 	cs.mu.Lock()
@@ -131,12 +131,12 @@ func (cs *clients) shrink() {
 	cs.makeRoom()
 }
 
-// hurryUp leaves each client hurryTimeout for what it is doing, and for each further step.
-func (cs *clients) hurryUp() {
+// endSoon shortens the deadline of each client to endTimeout, now and in later calls of patience.
+func (cs *clients) endSoon() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.hurry = true
+	cs.ending = true
 	for c := range cs.open {
-		c.SetDeadline(time.Now().Add(hurryTimeout))
+		c.SetDeadline(time.Now().Add(endTimeout))
 	}
 }

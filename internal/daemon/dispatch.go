@@ -13,8 +13,7 @@ import (
 // maxError bounds the text of an error in a reply.
 const maxError = 1 << 10
 
-// dispatch carries out the request line of a user. It is the only place that turns an error into a
-// reply.
+// dispatch carries out the request line of a user. Only dispatch turns errors into replies.
 func (s *Server) dispatch(line []byte, user string) protocol.Reply {
 	req, err := protocol.DecodeRequest(line)
 	if err != nil {

@@ -4,7 +4,7 @@ package daemon
 
 import "syscall"
 
-// Read is TCPConn.Read. It notes that c is silent while it waits.
+// Read is TCPConn.Read, and notes that c is silent meanwhile.
 func (c *client) Read(p []byte) (int, error) {
 	c.noteSilent(true)
 	defer c.noteSilent(false)
@@ -19,5 +19,6 @@ func (c *client) noteSilent(silent bool) {
 	}
 }
 
-// hasInput returns false: unknown. A client may lose its place just when its line arrives.
+// hasInput returns false, because it cannot know. A client may lose its place just when its line
+// arrives.
 func hasInput(syscall.RawConn) bool { return false }

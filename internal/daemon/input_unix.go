@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Read is TCPConn.Read. Taking bytes from the kernel and noting that c is not silent is one step
-// under the lock: makeRoom cannot close c in between and lose its line.
+// Read is TCPConn.Read. Under the lock it takes bytes from the kernel and notes that c is not
+// silent, so that makeRoom cannot close c in between and lose its line.
 func (c *client) Read(p []byte) (n int, err error) {
 	waitErr := c.raw.Read(func(fd uintptr) bool {
 		c.set.mu.Lock()
@@ -33,7 +33,7 @@ func (c *client) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// hasInput reports whether bytes, the end or an error have arrived and were not read.
+// hasInput reports whether bytes, the end of input or an error have arrived and were not read.
 func hasInput(raw syscall.RawConn) (yes bool) {
 	raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)

@@ -9,24 +9,22 @@ import (
 	"zr/internal/protocol"
 )
 
-// logQueue is how many lines may wait for a slow reader of standard error;
-// those beyond are dropped.
+// logQueue is how many lines may wait for a slow reader of the log. Further lines are dropped.
 const logQueue = 1024
 
 // maxMessage bounds the length of a line.
 const maxMessage = 2 << 10
 
-// A Logger writes lines of the form "daemon: …", each in one write. It never waits for
-// whoever reads them: a terminal that is held, a full pipe or a closed one
-// costs lines and nothing else.
+// A Logger writes lines of the form "daemon: …", each in one write. It never waits for their
+// reader. A stopped terminal, a full pipe or a closed one costs lines and nothing else.
 type Logger struct {
 	*log.Logger
 	lines chan []byte
 	done  chan struct{}
 }
 
-// NewLogger returns a Logger that writes to w. One that writes to standard error
-// needs SIGPIPE to be caught.
+// NewLogger returns a Logger that writes to w. If w is standard error, the program must catch
+// SIGPIPE.
 func NewLogger(w io.Writer) *Logger {
 	l := &Logger{lines: make(chan []byte, logQueue), done: make(chan struct{})}
 	l.Logger = log.New((*logWriter)(l), "daemon: ", 0)
@@ -39,8 +37,7 @@ func NewLogger(w io.Writer) *Logger {
 	return l
 }
 
-// Close writes what is queued, for at most a second. Nothing may be logged
-// afterwards.
+// Close writes the queued lines, for at most a second. Later lines are dropped.
 func (l *Logger) Close() {
 	l.SetOutput(io.Discard)
 	close(l.lines)
@@ -52,9 +49,9 @@ func (l *Logger) Close() {
 
 type logWriter Logger
 
-// Write takes one message and queues it as one line of printable text, whatever strangers put in.
+// Write queues a message as one line. It escapes what is not printable.
 func (l *logWriter) Write(p []byte) (int, error) {
-	text := cut(strings.TrimSuffix(string(p), "\n"), maxMessage) // escaping takes its time
+	text := cut(strings.TrimSuffix(string(p), "\n"), maxMessage) // before escaping, which is slow
 	line := cut(protocol.Printable(text), maxMessage)
 	select {
 	case l.lines <- []byte(line + "\n"):

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Ping returns nil if the daemon works: the accept loop gets round, for which the runtime's poller
-// must work too, and carries out a status request, for which it needs the supervisor's lock. Ping
+// Ping returns nil if the daemon works: the accept loop wakes up, for which the runtime's poller
+// must work, and carries out a status request, for which it must get the supervisor's lock. Ping
 // uses no connection, so it waits behind no client. It proves nothing about the kernel's queue of
-// connections, nor about single services. At the end, when all services are gone, it returns nil.
+// connections nor about single services. When all services are gone, it returns nil.
 func (s *Server) Ping(ctx context.Context) error {
 	done := make(chan struct{})
 	select {
@@ -42,10 +42,10 @@ func (s *Server) wake(l *net.TCPListener) {
 	}
 }
 
-// interrupted is called by the accept loop after wake. It carries out a Ping, and reports whether all
+// interrupted runs in the accept loop after wake. It carries out a Ping, and reports whether all
 // services are gone.
 func (s *Server) interrupted(l *net.TCPListener) bool {
-	l.SetDeadline(time.Time{}) // before the look at drained, or it could undo what wake does then
+	l.SetDeadline(time.Time{}) // before drained is read, or it could undo the deadline that wake sets
 	select {
 	case done := <-s.woken:
 		s.dispatch([]byte(`{"request":"status"}`), "")

@@ -1,6 +1,6 @@
 // Package daemon serves the protocol: it accepts connections, reads one line from each, carries it
-// out and writes one line back. A client can cost it neither more than a bounded amount of memory
-// nor anybody else's time.
+// out and writes one line back. A client costs a bounded amount of memory, and delays no other
+// client.
 package daemon
 
 import (
@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	lineTimeout   = 60 * time.Second // for a complete line, as SPEC.md says
+	lineTimeout   = 60 * time.Second // for a complete line
 	writeTimeout  = 10 * time.Second // for a client to take its reply
-	lingerTimeout = time.Second      // for a client to end what it sends, after its reply
+	lingerTimeout = time.Second      // for a client to hang up after its reply
 	lingerMost    = 4 << 20          // bytes that are read meanwhile
-	hurryTimeout  = time.Second      // for each of these once the server ends
-	crowdTries    = 50               // milliseconds in which a place may become free for a newcomer
+	endTimeout    = time.Second      // instead of each of these once the server ends
+	crowdTries    = 50               // milliseconds that a newcomer waits for a place
 	refusedPlaces = 32               // for refused clients that have not hung up yet
 	lateGap       = time.Millisecond // see acceptLate
 	lateGaps      = 10
@@ -31,7 +31,7 @@ const (
 
 var errCrowded = errors.New("too many clients are connected")
 
-// Services is what the server needs of a supervisor.
+// Services is the part of *supervisor.Supervisor that the server needs.
 type Services interface {
 	Start(name string) (int, error)
 	Stop(name string) error
@@ -48,21 +48,21 @@ type Server struct {
 	clients  *clients
 	refused  *clients // clients that have got their only reply, from the accept loop
 	handlers sync.WaitGroup
-	pings    chan chan struct{} // of Ping, which waits until what it sends is closed
-	woken    chan chan struct{} // likewise: on their way from wake to the accept loop
+	pings    chan chan struct{} // from Ping to wake; the accept loop closes what Ping sends
+	woken    chan chan struct{} // from wake to the accept loop
 
 	shutdown sync.Once
 	ending   chan struct{} // closed when Shutdown begins
 	drained  chan struct{} // closed when all services are gone
 	closed   chan struct{} // closed when the listener is closed
-	left     error         // names the services that are not gone; read it after drained
+	stuck    error         // names the services that are not gone; read it after drained
 
-	began       time.Time
-	complainNow atomic.Int64 // nanoseconds after began; see complain
+	began      time.Time
+	complainAt atomic.Int64 // when complain may log again, in nanoseconds after began
 }
 
-// NewServer returns a Server that asks allow once about each connection, right after accept, and
-// has at most maxConns clients at once.
+// NewServer returns a Server that serves at most maxConns clients at once. It calls allow once for
+// each connection, right after accept.
 func NewServer(services Services, logger *Logger, allow Judge, maxConns int) *Server {
 	return &Server{
 		services: services, log: logger, allow: allow,
@@ -78,31 +78,31 @@ func NewServer(services Services, logger *Logger, allow Judge, maxConns int) *Se
 	}
 }
 
-// Serve answers clients on l until Shutdown has ended all services, and every client that asked for
-// it has its reply. It returns what Shutdown returns.
+// Serve answers clients on l until Shutdown has ended all services and every client that asked for
+// it has its reply. It returns the result of Shutdown.
 func (s *Server) Serve(l *net.TCPListener) error {
 	go s.wake(l)
 	s.accept(l)
 	s.acceptLate(l)
 	l.Close()
 	close(s.closed)
-	s.clients.hurryUp()
-	s.refused.hurryUp()
+	s.clients.endSoon()
+	s.refused.endSoon()
 	s.handlers.Wait()
-	return s.left
+	return s.stuck
 }
 
-// Shutdown ends all services and then Serve. The first call does it and logs why; every call returns
-// when the services are gone. The error names those that are not.
+// Shutdown ends all services and then Serve. The first call logs why and does it. Every call
+// returns when the services are gone. The error names the services that are not.
 func (s *Server) Shutdown(why string) error {
 	s.shutdown.Do(func() {
 		s.log.Print(why)
 		close(s.ending)
-		s.left = s.services.Shutdown()
+		s.stuck = s.services.Shutdown()
 		close(s.drained)
 	})
 	<-s.drained
-	return s.left
+	return s.stuck
 }
 
 // shutdownFor is Shutdown for a client. It returns when the port is free for the next daemon.
@@ -119,8 +119,8 @@ func (s *Server) shutdownFor(user string) error {
 // Ending is closed when the first Shutdown begins.
 func (s *Server) Ending() <-chan struct{} { return s.ending }
 
-// accept returns when all services are gone. If accept fails, most often for lack of descriptors,
-// silent clients give some back, and accept is tried again after a pause.
+// accept takes clients until all services are gone. If AcceptTCP fails, most often because no
+// descriptor is free, accept closes silent clients and tries again after a pause.
 func (s *Server) accept(l *net.TCPListener) {
 	var pause time.Duration
 	for {
@@ -142,9 +142,10 @@ func (s *Server) accept(l *net.TCPListener) {
 	}
 }
 
-// acceptLate takes the clients that are in the queue when the services are gone, or about to
-// connect, most likely to ask for the same: closing the listener would reset them. It ends when
-// none came for lateGaps in a row. One long gap could pass while the process is paused.
+// acceptLate takes the clients that are in the queue when the services are gone, or come right
+// after that. Most likely they ask for a shutdown too, and closing the listener would reset them.
+// It ends when none came in lateGaps gaps in a row. One long gap could pass while the process is
+// paused.
 func (s *Server) acceptLate(l *net.TCPListener) {
 	end := time.Now().Add(lateMost)
 	for quiet := 0; quiet < lateGaps && time.Now().Before(end); {
@@ -170,7 +171,7 @@ func (s *Server) take(conn *net.TCPConn) {
 		s.refuse(conn, err)
 		return
 	}
-	for range crowdTries { // the handlers may just need a moment
+	for range crowdTries { // a place may become free in a moment
 		if c := s.clients.add(conn, user, lineTimeout); c != nil {
 			s.handlers.Go(func() { s.serve(c) })
 			return
@@ -180,7 +181,7 @@ func (s *Server) take(conn *net.TCPConn) {
 	s.refuse(conn, errCrowded)
 }
 
-// refuse replies why at once, whatever the client asks. It waits for nothing: a new socket has room
+// refuse sends the reply before it reads anything. It does not block, because a new socket has room
 // for a line. The client keeps one of the few places in refused until it hangs up, so that the
 // reply is not lost.
 func (s *Server) refuse(conn *net.TCPConn, why error) {
@@ -193,7 +194,7 @@ func (s *Server) refuse(conn *net.TCPConn, why error) {
 	}
 	s.handlers.Go(func() {
 		defer c.leave()
-		if c.linger() { // otherwise it has only looked whether the port is open
+		if c.linger() { // a client that sent nothing only tried the port
 			s.complain("connection error: %v", why)
 		}
 	})
@@ -218,15 +219,15 @@ func (s *Server) serve(c *client) {
 		s.complain("connection error: %v", err)
 		return
 	}
-	if more || !reply.OK { // a client that sends nonsense may send more of it
+	if more || !reply.OK { // after an error, more bytes may come
 		c.patience(lingerTimeout)
 		c.linger()
 	}
 }
 
-// linger ends the reply, and reads on until the client hangs up: closing a connection with unread
-// input resets it, and the client might lose the reply. It reports whether anything was read. The
-// buffer is small, as there may be thousands; each client waits for all others after each read.
+// linger ends the reply and reads on until the client hangs up. Closing a connection with unread
+// input would reset it, and the client might lose the reply. linger reports whether it read
+// anything. Thousands may linger at once, so the buffer is small, and each yields after each read.
 func (c *client) linger() bool {
 	c.CloseWrite()
 	var scrap [512]byte
@@ -242,10 +243,10 @@ func (c *client) linger() bool {
 	return total > 0
 }
 
-// complain logs at most one line a second of what clients can cause.
+// complain logs an error that clients can cause, at most once a second.
 func (s *Server) complain(format string, args ...any) {
-	now, next := int64(time.Since(s.began)), s.complainNow.Load()
-	if now >= next && s.complainNow.CompareAndSwap(next, now+int64(time.Second)) {
+	now, next := int64(time.Since(s.began)), s.complainAt.Load()
+	if now >= next && s.complainAt.CompareAndSwap(next, now+int64(time.Second)) {
 		s.log.Printf(format, args...)
 	}
 }

@@ -183,8 +183,8 @@ func TestReplyToARequestThatTakesLonger(t *testing.T) {
 	conn := s.dial(t)
 	io.WriteString(conn, `{"request":"start-service","name":"kv"}`+"\n")
 	eventually(t, "the call", func() bool { return services.called() == "start:kv" })
-	s.clients.hurryUp()
-	time.Sleep(hurryTimeout + 100*time.Millisecond)
+	s.clients.endSoon()
+	time.Sleep(endTimeout + 100*time.Millisecond)
 	close(services.blocked)
 	want(t, "the reply", rest(t, conn), `{"ok":true,"port":9200}`+"\n")
 }

@@ -10,14 +10,15 @@ const (
 	errnoPipe    = syscall.EPIPE
 )
 
-// shortages are what the daemon itself may lack for a probe.
+// shortages are the errors of a probe for which the daemon lacks something itself.
 var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
 
-// abortive has a socket reset when it is closed, which leaves no TIME_WAIT on either side, as load
-// balancers do for their checks. It matters even before a service listens: while nobody listens on
-// a port from which the system also picks local ports, a connection to it may be given the port
-// itself, and reach itself. Package net notices, and closes it; with the usual way to close, the
-// service could not listen on the port for the next minute.
+// abortive makes a socket send RST when it is closed, as load balancers do for their checks. That
+// leaves no TIME_WAIT on either side.
+//
+// It also matters before the service listens. The system may pick the service's port as the local
+// port of the probe, whose connection then reaches itself. Package net notices that and closes the
+// connection. A TIME_WAIT would then keep the service from its port for a minute.
 func abortive(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) {
 		syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})

@@ -2,16 +2,16 @@ package health
 
 import "syscall"
 
-// Windows returns these (WSAECONNREFUSED and so on), and never the values that package syscall has
-// under the names of Unix.
+// Windows returns these (WSAECONNREFUSED and so on). It never returns the values that package
+// syscall has under the Unix names.
 const (
 	errnoRefused = syscall.Errno(10061)
 	errnoReset   = syscall.Errno(10054)
 	errnoPipe    = syscall.Errno(10053) // WSAECONNABORTED
 )
 
-// shortages are what the daemon itself may lack for a probe: WSAEMFILE, WSAENOBUFS,
-// WSAEADDRNOTAVAIL.
+// shortages are the errors of a probe for which the daemon lacks something itself: WSAEMFILE,
+// WSAENOBUFS, WSAEADDRNOTAVAIL.
 var shortages = []error{syscall.Errno(10024), syscall.Errno(10055), syscall.Errno(10049)}
 
 func abortive(_, _ string, c syscall.RawConn) error {

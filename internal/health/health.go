@@ -1,5 +1,4 @@
-// Package health makes one health check of a service. When to check, and what follows, is the
-// supervisor's.
+// Package health probes a service once. The supervisor decides when to probe and what follows.
 package health
 
 import (
@@ -15,38 +14,37 @@ import (
 	"time"
 )
 
-// Timeout is how long a probe may take in all, unless the definition says otherwise: the original's
-// read timeout, which there bounds each read alone.
+// Timeout bounds a probe whose service's definition sets no health-timeout.
 const Timeout = 2 * time.Second
 
 const (
-	maxReply = 64 << 10 // bytes of a reply that are read
-	maxLine  = 4 << 10  // bytes of its status line
+	maxReply = 64 << 10 // bytes that are read of a reply
+	maxLine  = 4 << 10  // bytes of a line of its head
 
-	// After the verdict, a service may take this long to end its reply: a connection that is closed
-	// while it writes would break its pipe.
+	// After the verdict, a service may take this long to end its reply. If the connection were closed
+	// earlier, the service's next write would fail with EPIPE.
 	lingerTime = time.Second
 	// A service that has sent as much as its Content-Length says may take this long to hang up.
 	hangUpTime = 50 * time.Millisecond
 
-	// Time is counted in steps. A step that ends Late was no time of the service's: the daemon, or
-	// the machine, was paused.
+	// The time of a probe is counted in steps. A step that ends more than late too late is not
+	// counted: the daemon or the machine was paused.
 	step = 250 * time.Millisecond
-	Late = 500 * time.Millisecond
+	late = 500 * time.Millisecond
 )
 
 var (
-	// ErrNoVerdict marks a probe that says nothing of the service: the daemon lacked something
-	// (descriptors, memory, local ports), or was paused.
+	// ErrNoVerdict means that the probe says nothing about the service: the daemon lacked
+	// descriptors, memory or local ports, or it was paused.
 	ErrNoVerdict = errors.New("cannot probe")
-	// ErrRefused is returned when nobody listens: such a probe did not reach the service.
+	// ErrRefused means that no process listens on the port.
 	ErrRefused = errors.New("connection refused")
 )
 
-// Probe sends one GET of path to 127.0.0.1:port and returns nil if the reply's status code is 200,
-// within timeout and until ctx ends. Only time in which the daemon runs counts. The connection
-// lives on until the service has sent its reply, for a second at most; then it is reset, so
-// that neither side keeps it in TIME_WAIT.
+// Probe sends GET path to 127.0.0.1:port. It returns nil if a reply with status code 200 arrives
+// within timeout and before ctx ends. Time in which the daemon is paused does not count. The
+// connection stays open until the service has sent its reply, for a second at most. Then it is
+// reset, so that neither side keeps it in TIME_WAIT.
 func Probe(ctx context.Context, port int, path string, timeout time.Duration) error {
 	verdict := make(chan error, 1)
 	go func() {
@@ -65,9 +63,9 @@ func Probe(ctx context.Context, port int, path string, timeout time.Duration) er
 // A probe is one connection to a service.
 type probe struct {
 	conn   net.Conn
-	left   time.Duration // for what is being done
+	left   time.Duration // the time that remains for the current step
 	reply  *bufio.Reader
-	length int64 // of the body as announced; -1: until the end
+	length int64 // Content-Length; -1: the body lasts until the end
 }
 
 func (p *probe) ask(addr, path string, timeout time.Duration) error {
@@ -91,8 +89,7 @@ func (p *probe) ask(addr, path string, timeout time.Duration) error {
 	return nil
 }
 
-// dialer leaves keep-alives off: they are four system calls, and a probe is over long before the
-// first.
+// dialer sends no keep-alives. They cost four system calls, and a probe ends before the first.
 var dialer = net.Dialer{KeepAlive: -1, Control: abortive}
 
 func (p *probe) dial(addr string) error {
@@ -102,24 +99,24 @@ func (p *probe) dial(addr string) error {
 	defer cancel()
 	conn, err := dialer.DialContext(ctx, "tcp4", addr)
 	switch {
-	case err != nil && ctx.Err() != nil && time.Since(deadline) > Late:
+	case err != nil && ctx.Err() != nil && time.Since(deadline) > late:
 		return fmt.Errorf("%w: the daemon was paused", ErrNoVerdict)
 	case err != nil:
 		return err
 	}
-	if conn.LocalAddr().String() == addr { // it reached itself, three times in a row: see abortive
+	if conn.LocalAddr().String() == addr { // it connected to itself; see abortive
 		conn.Close()
 		return ErrRefused
 	}
 	p.conn = conn
-	if took := time.Since(began); took < p.left { // otherwise the daemon was paused
+	if took := time.Since(began); took < p.left { // else the daemon was paused
 		p.left -= took
 	}
 	return nil
 }
 
-// Read reads within what is left of the time. What has arrived is read before the time counts as
-// over.
+// Read reads from the connection until p.left is used up. It returns bytes that have arrived even
+// if no time is left.
 func (p *probe) Read(buf []byte) (int, error) {
 	for {
 		wait := max(min(step, p.left), time.Millisecond)
@@ -128,7 +125,7 @@ func (p *probe) Read(buf []byte) (int, error) {
 		n, err := p.conn.Read(buf)
 		took := time.Since(began)
 		switch {
-		case took > wait+Late: // paused
+		case took > wait+late: // paused
 		case errors.Is(err, os.ErrDeadlineExceeded) && p.left <= 0:
 			return n, err
 		default:
@@ -140,8 +137,8 @@ func (p *probe) Read(buf []byte) (int, error) {
 	}
 }
 
-// status returns the status code of the reply, after any interim ones (1xx), and 0 for what is not
-// HTTP.
+// status returns the status code of the reply, or 0 if the reply is not HTTP. It skips interim
+// replies (1xx).
 func (p *probe) status() (code int, err error) {
 	for {
 		p.length = -1
@@ -162,7 +159,7 @@ func (p *probe) status() (code int, err error) {
 	}
 }
 
-// skipHead reads the lines of a head, which an empty one ends.
+// skipHead reads the head of a reply up to its empty line, and notes the Content-Length.
 func (p *probe) skipHead() error {
 	for {
 		line, err := p.reply.ReadSlice('\n')
@@ -181,7 +178,7 @@ func (p *probe) skipHead() error {
 	}
 }
 
-// hangUp reads the rest of the reply, and closes.
+// hangUp reads the rest of the reply and closes the connection.
 func (p *probe) hangUp() {
 	if p.conn == nil {
 		return
@@ -217,7 +214,7 @@ func statusCode(line string) (int, bool) {
 
 func digit(b byte) bool { return '0' <= b && b <= '9' }
 
-// explain words a network error the way status and the log show it.
+// explain returns a network error in the words that status and the log show.
 func explain(err error, path string, timeout time.Duration) error {
 	for _, shortage := range shortages {
 		if errors.Is(err, shortage) {
@@ -237,7 +234,7 @@ func explain(err error, path string, timeout time.Duration) error {
 	return err
 }
 
-// words shows a duration as the log does: "2 s".
+// words formats a duration as in "2 s".
 func words(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
 }

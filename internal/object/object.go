@@ -1,6 +1,6 @@
-// Package object takes JSON objects apart. It matches field names exactly, refuses a field that
-// comes twice, and says in its own words what is wrong: the words of encoding/json differ from one
-// Go release to the next.
+// Package object reads the fields of JSON objects. It matches field names exactly and refuses a
+// field that comes twice. Its errors have their own words, because those of encoding/json differ
+// between Go releases.
 package object
 
 import (
@@ -15,14 +15,14 @@ import (
 	"unicode/utf8"
 )
 
-// An Object holds the fields that were asked for, each value as it is written.
+// An Object holds the fields that the caller of Read named, with their undecoded values.
 type Object map[string][]byte
 
-// maxDepth is how deep the value of a field may nest. The limit of encoding/json is not the same
-// in every release.
+// maxDepth is how deep the value of a field may nest. The limit of encoding/json differs between Go
+// releases.
 const maxDepth = 100
 
-// A SyntaxError says which character is out of place.
+// A SyntaxError names the first character that is wrong.
 type SyntaxError struct {
 	Offset int // from the start of the data, in bytes
 	Char   rune
@@ -32,9 +32,9 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("unexpected character %s at byte %d", strconv.QuoteRuneToASCII(e.Char), e.Offset+1)
 }
 
-// Read returns those fields of the JSON object in data that names lists, and ignores the others.
-// The error is a *SyntaxError, io.ErrUnexpectedEOF if the object does not end, ctx's error if ctx
-// ends first, or another sentence.
+// Read returns the fields with these names from the JSON object in data, and ignores other fields.
+// The error may be a *SyntaxError, io.ErrUnexpectedEOF if the object does not end, or ctx's error
+// if ctx ends first.
 func Read(ctx context.Context, data []byte, names ...string) (Object, error) {
 	o := make(Object, len(names))
 	err := walk(ctx, data, '{', func(name string, value []byte) error {
@@ -50,14 +50,14 @@ func Read(ctx context.Context, data []byte, names ...string) (Object, error) {
 	return o, err
 }
 
-// Elements calls visit with each element of the JSON array in data. Errors are those of Read and
-// of visit.
+// Elements calls visit with each element of the JSON array in data. It returns the errors that Read
+// does, and visit's.
 func Elements(ctx context.Context, data []byte, visit func(element []byte) error) error {
 	return walk(ctx, data, '[', func(_ string, element []byte) error { return visit(element) })
 }
 
-// Get decodes the value of a field to a *string, *int or *bool. The field must be there, and must
-// not be null.
+// Get decodes the value of a field to a *string, *int or *bool. It fails if the field is missing or
+// null.
 func (o Object) Get(name string, to any) error {
 	value, ok := o[name]
 	if !ok {
@@ -90,7 +90,7 @@ func walk(ctx context.Context, data []byte, open byte, visit func(name string, v
 		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber() // a number of any size is a number
+	dec.UseNumber() // so that numbers of any size are valid
 	dec.Token()     // the bracket
 	for dec.More() {
 		var key json.Token
@@ -137,7 +137,7 @@ func checkStart(data []byte, open byte) error {
 
 var errDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
 
-// skip moves dec behind the next value.
+// skip moves dec past the next value.
 func skip(ctx context.Context, dec *json.Decoder) error {
 	for depth := 0; ; {
 		token, err := dec.Token()
@@ -162,8 +162,8 @@ func skip(ctx context.Context, dec *json.Decoder) error {
 	}
 }
 
-// syntax returns what is wrong with data, for which a Decoder returned err. It lets another Decoder
-// read data byte by byte: the byte at which that one gives up is the same in every Go release.
+// syntax returns the error of data, for which a Decoder returned err. A second Decoder reads data
+// byte by byte. The byte at which it fails is the same in every Go release.
 func syntax(data []byte, err error) error {
 	if err == errDeep || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err

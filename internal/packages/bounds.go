@@ -5,30 +5,29 @@ import (
 	"strings"
 )
 
-// What a definition may hold. The TOML parser keeps the full name of each key and a map for each
-// table, and its time grows with the square of the depth, so it must see nothing that is bigger.
-// Comments and white space cost it nothing: they have a limit of their own, as part of the file.
+// The limits of a definition. They bound the cost of the TOML parser, which keeps the full name of
+// each key and a map for each table, and whose time grows with the square of the depth. Comments
+// and white space cost it nothing, so only the size of the file limits them.
 const (
 	maxDefinition = 320 << 10 // bytes of the file
 	maxContent    = 64 << 10  // bytes of it that are neither comments nor white space
 	maxKey        = 256       // bytes of a key or a table name, dots and quotes included
 	maxDepth      = 16        // levels, dots of keys included; real definitions have three or four
-	maxMemory     = 4 << 20   // bytes of names and tables, as checkBounds reckons them
+	maxMemory     = 4 << 20   // bytes of names and tables, as checkBounds estimates them
 )
 
-// checkBounds refuses a definition that is costly to parse. It goes over the text once. Where the
-// text is not TOML it may count wrong: there the parser stops too.
+// checkBounds refuses a definition that is costly to parse. It reads the text once. Where the text
+// is not TOML it may count wrong, but there the parser stops too.
 func checkBounds(data string) error {
 	var content, key, dots, names, longest, deepest int
 	var open []int // for each open bracket: the dots of the key before it
-	depth := 0     // the brackets, and those dots
+	depth := 0     // the open brackets and those dots
 	header := false
 	for i := 0; i < len(data); i++ {
 		start := i
 		switch c := data[i]; c {
 		case '#':
-			for i+1 < len(data) && data[i+1] != '\n' {
-				i++
+			for ; i+1 < len(data) && data[i+1] != '\n'; i++ {
 			}
 			continue
 		case ' ', '\t', '\r':

@@ -13,8 +13,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// definition is what the daemon needs of a package.toml. The types of its fields check themselves
-// while they are decoded, because only then does the parser still know the line.
+// definition holds the fields of a package.toml that the daemon needs. Their types check the values
+// while these are decoded, because only then does the parser know the line.
 type definition struct {
 	binary        fileName
 	hasService    bool
@@ -66,8 +66,8 @@ func readDefinition(path string) (definition, error) {
 	return def, nil
 }
 
-// table is a TOML table that is not decoded yet. Fields are picked by their exact names; decoding
-// into a struct would take them in any case.
+// table is a TOML table whose values are not decoded yet. Its keys match exactly, unlike those of a
+// struct, which match in upper and lower case.
 type table map[string]toml.Primitive
 
 func parseDefinition(data string) (definition, error) {
@@ -87,8 +87,8 @@ func parseDefinition(data string) (definition, error) {
 	return def, err
 }
 
-// describe is the message of a ParseError without what a file can make of it: names and values of
-// any length.
+// describe returns the message of a ParseError at a bounded length. A file can put names and values
+// of any length into it.
 func describe(e toml.ParseError) string {
 	key := ""
 	if e.LastKey != "" {
@@ -123,7 +123,7 @@ func (d *definition) decode(data string) error {
 	return err
 }
 
-// warn notes what under [service] has no effect.
+// warn adds a warning for each key under [service] that has no effect.
 func (d *definition) warn(service table, known []field, start string) {
 	for key := range service {
 		if !slices.ContainsFunc(known, func(f field) bool { return f.key == key }) {
@@ -145,7 +145,7 @@ type field struct {
 	to  any
 }
 
-// get decodes those of the fields that are there.
+// get decodes the fields that the table has.
 func (t table) get(md toml.MetaData, fields []field) error {
 	for _, f := range fields {
 		if value, ok := t[f.key]; ok {
@@ -165,7 +165,7 @@ type (
 	startup    bool
 	duration   time.Duration
 	retries    int
-	isTable    struct{} // toml decodes what is no table into a map as an empty one
+	isTable    struct{} // refuses other values, which toml decodes to an empty map
 )
 
 func (isTable) UnmarshalTOML(v any) error {
@@ -247,7 +247,7 @@ const (
 	maxMessage = 400 // bytes of a message of the parser
 )
 
-// quote shows a value of the wrong kind on one line and at a bounded length.
+// quote formats a wrong value on one line and at a bounded length.
 func quote(v any) string {
 	switch v := v.(type) {
 	case int64, bool:

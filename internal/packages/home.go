@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// Reading from a disk that does not answer blocks a thread for as long as it pleases the disk. So
-// each name has at most one read at a time, all together have maxReads, and nobody waits for
-// longer than readLimit.
+// A read from a disk that does not answer blocks a thread without limit. So at most one read of
+// each name and maxReads in all are under way at a time, and no caller waits longer than readLimit.
 const (
 	maxReads  = 8
 	readLimit = 10 * time.Second
@@ -35,8 +34,8 @@ func Open(dir string) *Home {
 	return &Home{dir: dir, slots: make(chan struct{}, maxReads), busy: make(map[string]chan struct{})}
 }
 
-// within returns what read returns for the package name, which it calls alone and in a goroutine of
-// its own. It gives up after readLimit; the read then keeps its slot and its name until it ends.
+// within calls read in a goroutine, at most one for each package name at a time, and returns its
+// result. It gives up after readLimit. The read then keeps its slot and its name until it ends.
 func within[T any](h *Home, name string, read func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -100,9 +99,9 @@ func (h *Home) reserve(name string, limit <-chan time.Time) (end func(), ok bool
 	}
 }
 
-// readFile reads a regular file of at most limit bytes. It opens nothing else: opening a device can
-// have effects, and opening a FIFO can block. It reads no more than the size that the file has, so
-// that the endless files of /proc, whose size is 0, seem empty.
+// readFile reads a regular file of at most limit bytes. It opens no other kind: opening a device
+// can have effects, and opening a FIFO can block. It reads no more than the file's size, so that an
+// endless file of /proc, whose size is 0, seems empty.
 func readFile(path string, limit int64) ([]byte, error) {
 	st, err := os.Stat(path)
 	if err != nil {

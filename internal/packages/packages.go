@@ -42,8 +42,7 @@ const (
 const nameChars = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 // ValidName reports whether name can be the name of a package: words of nameChars with hyphens
-// between them, a letter first. (Package regexp says that in a line, and takes a quarter of a
-// megabyte.)
+// between them, a letter first. Package regexp would add a quarter of a megabyte to the program.
 func ValidName(name string) bool {
 	for word := range strings.SplitSeq(name, "-") {
 		if word == "" || strings.Trim(word, nameChars) != "" {
@@ -53,9 +52,9 @@ func ValidName(name string) bool {
 	return len(name) <= maxName && name[0] >= 'a'
 }
 
-// Load returns the service of the installed version of a package. Its errors are meant for the
-// wire. If the definition describes a service but it cannot be started, the service comes with the
-// error, and its Port is not 0.
+// Load returns the service of the installed version of a package. Its errors are meant for clients.
+// If the definition describes a service that cannot be started, Load returns the service, whose
+// Port is not 0, together with the error.
 func (h *Home) Load(name string) (Service, error) {
 	if !ValidName(name) {
 		return Service{}, notFound(name)
@@ -96,8 +95,8 @@ func notFound(name string) error {
 	return fmt.Errorf("package '%s' not found", clip(name, maxName))
 }
 
-// Names returns the names of the installed packages. A home without modules has none; the error is
-// that there is no home, or that modules cannot be read.
+// Names returns the names of the installed packages. A home without modules has none. It fails if
+// there is no home or modules cannot be read.
 func (h *Home) Names() ([]string, error) {
 	return within(h, "", func() ([]string, error) {
 		entries, err := os.ReadDir(filepath.Join(h.dir, "modules"))
@@ -117,9 +116,9 @@ func (h *Home) Names() ([]string, error) {
 	})
 }
 
-// Eager reports whether an installed package is active and its definition says
-// startup = "eager". An error means that the package is too broken to tell. A package without a
-// definition is not: most of zacor's packages have no service, and no package.toml.
+// Eager reports whether an installed package is active and its definition says startup = "eager".
+// It fails if the receipt or the definition cannot be read. A package without a definition is no
+// error: most of zacor's packages have no service and no package.toml.
 func (h *Home) Eager(name string) (bool, error) {
 	return within(h, name, func() (bool, error) {
 		r, err := h.receipt(name)

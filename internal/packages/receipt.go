@@ -13,10 +13,10 @@ import (
 	"zr/internal/object"
 )
 
-// receiptSchema is the newest that this daemon reads.
+// receiptSchema is the newest schema that this daemon reads.
 const receiptSchema = 1
 
-// receipt is what the daemon needs of modules/NAME.json.
+// receipt holds the fields of modules/NAME.json that the daemon needs.
 type receipt struct {
 	current string
 	active  bool
@@ -53,7 +53,7 @@ func (h *Home) folder(name, version string) (string, error) {
 
 func (h *Home) receiptPath(name string) string { return filepath.Join(h.dir, "modules", name+".json") }
 
-// parseReceipt looks at the schema first: it says what the other fields mean.
+// parseReceipt checks the schema first, as it decides what the other fields mean.
 func parseReceipt(data []byte) (receipt, error) {
 	r := receipt{active: true}
 	o, err := object.Read(context.Background(), data, "schema", "current", "active")

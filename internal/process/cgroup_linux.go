@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// cgroups is the folder of one zrd in the cgroup file system, below the folder in which it was
-// started itself. Its name is random. As long as zrd lives it holds a lock (flock) on the folder,
-// which the kernel releases when zrd dies: a folder that can be locked belongs to nobody.
+// cgroups is the folder of one zrd in the cgroup file system. It has a random name and lies in the
+// folder of the cgroup in which zrd was started. zrd holds a lock (flock) on it, which the kernel
+// releases when zrd dies. So a folder that can be locked belongs to no living zrd.
 type cgroups struct {
 	dir  string
 	lock *os.File
@@ -26,11 +26,11 @@ type cgroups struct {
 // folder of this name that nobody has locked is taken for a dead zrd's.
 const folderPattern = "zrd-services-*"
 
-// cleanTimeout bounds how long a new zrd waits for what a killed one has left.
+// cleanTimeout bounds how long a new zrd waits for the processes of a killed one to end.
 const cleanTimeout = 5 * time.Second
 
-// Contain has every further process run in a cgroup of its own, after it has ended what a zrd that
-// was killed has left in the same place. It returns the folder, or an error that says why there are
+// Contain makes Start run every process in its own cgroup. Before that it ends the processes that a
+// killed zrd left in the same place. It returns the folder, or an error that says why there are
 // process groups only. Call it before the first Start.
 func (s *Starter) Contain() (dir string, err error) {
 	parent, err := ownCgroup()
@@ -45,15 +45,15 @@ func (s *Starter) Contain() (dir string, err error) {
 	return s.cgroups.dir, nil
 }
 
-// Close removes the folder of Contain. All processes have ended.
+// Close removes the folder of Contain. Call it when all processes have ended.
 func (s *Starter) Close() {
 	if s.cgroups != nil {
 		s.cgroups.close()
 	}
 }
 
-// ownCgroup returns the folder of this process in the cgroup2 file system, if it may make others
-// there and start processes in them.
+// ownCgroup returns the cgroup folder of this process. Its error says why this process cannot make
+// cgroups below it.
 func ownCgroup() (string, error) {
 	membership, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -80,7 +80,7 @@ func ownCgroup() (string, error) {
 	return dir, nil
 }
 
-// cgroupDir finds the folder of a process from its /proc/PID/cgroup and mountinfo.
+// cgroupDir returns the cgroup folder of a process from its /proc/PID/cgroup and mountinfo.
 func cgroupDir(membership, mounts string) (string, error) {
 	var path string
 	for line := range strings.Lines(membership) {
@@ -99,7 +99,8 @@ func cgroupDir(membership, mounts string) (string, error) {
 			continue
 		}
 		below, err := filepath.Rel(unescape(fields[3]), path)
-		if err == nil && filepath.IsLocal(below) && !strings.HasPrefix(path, "/..") { // outside of this namespace
+		inside := !strings.HasPrefix(path, "/..") // inside this cgroup namespace
+		if err == nil && inside && filepath.IsLocal(below) {
 			return filepath.Join(unescape(fields[4]), below), nil
 		}
 	}
@@ -122,7 +123,7 @@ func newCgroups(parent string) (*cgroups, error) {
 		}
 		lock, err := lockDir(dir)
 		if err != nil {
-			continue // another zrd took the folder for a stale one before it was locked
+			continue // another zrd found the folder before it was locked, and removed it as stale
 		}
 		c := &cgroups{dir, lock}
 		if err := c.try(); err != nil {
@@ -134,7 +135,7 @@ func newCgroups(parent string) (*cgroups, error) {
 	return nil, errors.New("no folder could be locked")
 }
 
-// try makes the cgroup of a service, so that a limit on their depth is found at the start.
+// try makes and removes a cgroup, to find at the start what makes that impossible.
 func (c *cgroups) try() error {
 	g, err := c.create("try")
 	if err != nil {
@@ -153,7 +154,7 @@ func (c *cgroups) close() {
 	c.lock.Close()
 }
 
-// lockDir locks a folder unless another process has it locked or it has been removed.
+// lockDir locks a folder. It fails if another process has the lock or the folder was removed.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -170,14 +171,14 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeStale ends everything in the folders of zrds that are gone, and removes these.
+// removeStale ends the processes that dead zrds left behind, and removes their folders.
 func removeStale(parent string) {
 	dirs, _ := filepath.Glob(filepath.Join(parent, strings.ReplaceAll(folderPattern, "*", "[0-9]*")))
 	limit := time.Now().Add(cleanTimeout)
 	for _, dir := range dirs {
 		lock, err := lockDir(dir)
 		if err != nil {
-			continue // of a living zrd, or another user's
+			continue // it belongs to a living zrd or another user
 		}
 		for g := (&cgroup{dir: dir}); !g.ended() && time.Now().Before(limit); {
 			time.Sleep(time.Millisecond)
@@ -187,7 +188,7 @@ func removeStale(parent string) {
 	}
 }
 
-// removeTree removes a cgroup and those below it, which must be empty.
+// removeTree removes a cgroup and the cgroups below it. None may have a process.
 func removeTree(dir string) {
 	if os.Remove(dir) == nil {
 		return
@@ -205,8 +206,8 @@ func removeTree(dir string) {
 	}
 }
 
-// start has run start a process in a new cgroup for the service. If that is impossible (a limit on
-// their number, a kernel that cannot do it), it runs outside, as all do where there are none.
+// start makes run start a process in a new cgroup for the service. If that is impossible, because
+// of a limit or an old kernel, or if c is nil, the process runs without one.
 func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process, error)) (*os.Process, *cgroup, error) {
 	if c != nil {
 		if g, err := c.create(name); err == nil {
@@ -222,18 +223,18 @@ func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process
 	return leader, nil, err
 }
 
-// A cgroup contains the processes of one service. A nil *cgroup has none.
+// A cgroup contains the processes of one service. A nil *cgroup stands for a service without one.
 type cgroup struct {
 	dir string
-	fd  *os.File // only while a process is started in it
+	fd  *os.File // open only while a process is started in it
 }
 
-// create makes the cgroup of a service. The name of a package holds no dot, and so is none of the
-// kernel's files.
+// create makes the cgroup of a service. The kernel's files have a dot in their names, packages have
+// none.
 func (c *cgroups) create(name string) (*cgroup, error) {
 	g := &cgroup{dir: filepath.Join(c.dir, name)}
 	err := os.Mkdir(g.dir, 0o755)
-	if err == nil || errors.Is(err, fs.ErrExist) { // an empty one could not be removed
+	if err == nil || errors.Is(err, fs.ErrExist) { // the last run's could not be removed
 		g.fd, err = os.Open(g.dir)
 	}
 	return g, err
@@ -246,18 +247,16 @@ func (g *cgroup) kill() {
 	}
 }
 
-// populated reports whether a process is left.
-func (g *cgroup) populated() bool {
+// ended reports whether the cgroup, and those below it, have no process. If a process is left, ended
+// sends SIGKILL to all. The same goes if that cannot be read, for lack of descriptors: a service
+// must not count as ended while it may still run.
+func (g *cgroup) ended() bool {
 	if g == nil {
-		return false
+		return true
 	}
 	events, err := os.ReadFile(filepath.Join(g.dir, "cgroup.events"))
-	return err == nil && bytes.Contains(events, []byte("populated 1"))
-}
-
-// ended reports whether no process is left, and sends SIGKILL to those that are.
-func (g *cgroup) ended() bool {
-	if !g.populated() {
+	removed := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
+	if removed || err == nil && !bytes.Contains(events, []byte("populated 1")) {
 		return true
 	}
 	g.kill()
@@ -270,7 +269,7 @@ func (g *cgroup) remove() {
 	}
 }
 
-// processes lists what is in the cgroup and below it.
+// processes returns the ids of the processes in the cgroup and below it.
 func (g *cgroup) processes() (pids []int) {
 	if g == nil {
 		return nil
@@ -288,5 +287,5 @@ func (g *cgroup) processes() (pids []int) {
 	return pids
 }
 
-// Count returns how many processes the service has, or 0 where no cgroup tells.
+// Count returns how many processes the service has, or 0 if it has no cgroup.
 func (p *Process) Count() int { return len(p.cgroup.processes()) }

@@ -3,12 +3,12 @@
 //
 // What differs between systems:
 //
-//   - Linux: a service dies with the daemon, however the daemon dies, by the parent-death signal.
-//     Waiting costs a goroutine (pidfd). Where zrd may create cgroups, each service has one, and
-//     everything in it ends with the service.
-//   - Other Unixes, darwin among them: groups, but nothing that ties a service to a daemon that
-//     gets SIGKILL; a thread waits for each process.
-//   - Windows: no groups and no SIGTERM: Terminate ends the process itself at once.
+//   - Linux: a service dies with the daemon, even if the daemon gets SIGKILL (parent-death signal).
+//     Each wait costs a goroutine (pidfd). Where zrd may create cgroups, each service has one, and
+//     every process in it ends with the service.
+//   - Other Unixes, darwin among them: there are groups, but a service outlives a daemon that gets
+//     SIGKILL. Each wait costs a thread.
+//   - Windows: there are neither groups nor SIGTERM. Terminate ends the process itself at once.
 package process
 
 import (
@@ -25,18 +25,18 @@ import (
 )
 
 // A Starter starts processes. All of them have the null device for standard input, the daemon's
-// environment without the variables of its manager, no signal blocked or ignored, and no
-// descriptor beyond the three.
+// environment without the variables of its manager, no signal blocked or ignored, and no descriptor
+// beyond the three.
 type Starter struct {
 	null, stdout, stderr *os.File
-	logs                 string // folder of the services' logs; "": they write to stdout and stderr
+	logs                 string // folder of the services' logs; "": there are none
 	env                  []string
 	jobs                 chan func()
 	cgroups              *cgroups // nil: process groups only
 }
 
 // managerVars are the variables of systemd's notification, watchdog and socket activation
-// protocols. A service that took them for its own would report for the daemon.
+// protocols. A service that obeyed them would report for the daemon.
 var managerVars = []string{"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
 	"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}
 
@@ -59,7 +59,7 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 	return s, nil
 }
 
-// environment never returns nil, which would mean the daemon's own.
+// environment returns the environment of services. It is never nil, which would mean the daemon's.
 func environment() []string {
 	return slices.DeleteFunc(append([]string{}, os.Environ()...), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
@@ -67,8 +67,8 @@ func environment() []string {
 	})
 }
 
-// run starts all processes on one thread that never ends: on Linux the parent-death signal is sent
-// when the thread that forked dies, not the process.
+// run starts all processes on one thread that never ends. On Linux the parent-death signal is sent
+// when the thread that forked ends, even if its process goes on.
 func (s *Starter) run() {
 	ownThread()
 	for job := range s.jobs {
@@ -81,11 +81,11 @@ type Command struct {
 	Name string   // of the service: names its log and its cgroup
 	Dir  string   // the working directory
 	Path string   // of the program
-	Args []string // without the program
+	Args []string // without the program's name
 }
 
-// Start runs a command. It returns as soon as there is a process; Executed says whether the
-// program could be executed. The caller must call Wait, once.
+// Start runs a command. It returns as soon as there is a process. Executed reports later whether
+// the program could be executed. The caller must call Wait, once.
 func (s *Starter) Start(c Command) (*Process, error) {
 	type result struct {
 		p   *Process
@@ -100,7 +100,7 @@ func (s *Starter) Start(c Command) (*Process, error) {
 	return r.p, r.err
 }
 
-// logOf returns the path of a service's log, or "" where it has none.
+// logOf returns the path of a service's log, or "" if it has none.
 func (s *Starter) logOf(name string) string {
 	if s.logs == "" {
 		return ""
@@ -112,7 +112,7 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 }
 
-// explain says of a program that is there what was not found, and why it is not permitted.
+// explain adds to the error of an exec which file was not found, or why there is no permission.
 func explain(path string, err error) error {
 	var wrapped *fs.PathError
 	if errors.As(err, &wrapped) {
@@ -140,28 +140,28 @@ type Process struct {
 
 	executed func() error
 
-	asked, killed atomic.Bool // Terminate, Kill was called
+	asked, killed atomic.Bool // whether Terminate, Kill was called
 
-	mu     sync.Mutex // guards the group's number: no signal once reaped is set
+	mu     sync.Mutex // held for each signal, which must not follow the reaping
 	reaped bool
 }
 
 // Pid returns the process id, which is also the id of the group.
 func (p *Process) Pid() int { return p.leader.Pid }
 
-// Executed waits until the program runs, or returns why it cannot. Then the process ends by itself.
+// Executed waits until the program runs. If it cannot run, Executed returns why, and the process
+// ends by itself.
 func (p *Process) Executed() error { return p.executed() }
 
-// Terminate asks the whole group to end (SIGTERM). Kill forces it to (SIGKILL), with everything
-// else that the process has started where a cgroup tells. Both may be called at any time and from
-// any goroutine. After the leader has been reaped they no longer signal the group, since its
-// number may be another process's by then.
+// Terminate sends SIGTERM to the whole group. It may be called at any time and from any goroutine.
+// After the leader has been reaped it does nothing, since the group's number may belong to another
+// process by then.
 func (p *Process) Terminate() {
 	p.asked.Store(true)
 	p.signal(terminate)
 }
 
-// Kill: see Terminate.
+// Kill is Terminate with SIGKILL. It also kills every process in the cgroup, if there is one.
 func (p *Process) Kill() {
 	p.killed.Store(true)
 	p.signal(kill)
@@ -176,32 +176,31 @@ func (p *Process) signal(send func(*Process)) {
 	}
 }
 
-// Wait returns once the process and everything that it has started is gone, with how the process
-// exited ("exit status 1", "signal: killed"). Everything means the group and, where there is one,
-// the cgroup. When the process exits by itself, the rest is killed at once. After Terminate the
-// rest of the group may go on until Kill; meanwhile the zombie keeps the group's number from being
-// used again.
+// Wait returns once the process, its group and its cgroup are gone. It says how the process exited
+// ("exit status 1", "signal: killed"). When the process exits by itself, Wait kills the rest at
+// once. After Terminate the rest of the group may go on until Kill. Meanwhile the leader stays a
+// zombie, so that no other process gets the group's number.
 func (p *Process) Wait() (how string) {
 	p.executed()
 	state := p.awaitExit()
-	p.poll(func() bool { return !p.asked.Load() || p.killed.Load() || p.alone() })
+	poll(func() bool { return !p.asked.Load() || p.killed.Load() || p.alone() })
 	if reaped := p.reap(); reaped != nil {
 		state = reaped
 	}
-	p.poll(func() bool { return !groupLives(p.Pid()) })
-	p.poll(p.cgroup.ended)
+	poll(func() bool { return !groupLives(p.Pid()) })
+	poll(p.cgroup.ended)
 	p.cgroup.remove()
 	return state.String()
 }
 
 // poll returns once done reports true.
-func (p *Process) poll(done func() bool) {
+func poll(done func() bool) {
 	for pause := time.Millisecond; !done(); pause = min(2*pause, 50*time.Millisecond) {
 		time.Sleep(pause)
 	}
 }
 
-// reap kills the rest of the group, while the zombie still keeps its number, and takes the zombie.
+// reap kills the rest of the group while the zombie still keeps its number, then reaps the zombie.
 func (p *Process) reap() *os.ProcessState {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,16 +10,17 @@ import (
 	"unsafe"
 )
 
-// ownThread gives the calling goroutine a thread of its own, and unblocks on it the signals that
-// the daemon's parent had blocked: a child inherits the mask of the thread that forks it.
+// ownThread locks the calling goroutine to its thread and unblocks all signals on it. A child
+// inherits the signal mask of the thread that forks it, and the daemon's parent may have blocked
+// some.
 func ownThread() {
 	runtime.LockOSThread()
 	var none [sigsetSize]byte
 	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&none)), 0, sigsetSize, 0, 0)
 }
 
-// catchIgnored receives, and drops, the signals that are ignored (by nohup, or by a careless
-// parent). Ignoring is inherited across exec, a handler is not.
+// catchIgnored receives and drops the signals that this process was started to ignore (by nohup,
+// for example). A service would inherit an ignored signal across exec, but not a handler.
 func catchIgnored() {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -31,7 +32,7 @@ func catchIgnored() {
 	for n := 1; n <= 64; n++ {
 		switch {
 		case mask&(1<<(n-1)) == 0:
-		case n >= 32 && n <= 34: // C libraries use these for themselves, so that Go leaves them alone
+		case n >= 32 && n <= 34: // package signal leaves these to C libraries
 			setDefault(n)
 		default:
 			signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
@@ -41,17 +42,17 @@ func catchIgnored() {
 
 // setDefault undoes the ignoring of a signal.
 func setDefault(n int) {
-	var action [64]byte // a kernel's sigaction with SIG_DFL, on any processor
+	var action [64]byte // the kernel's sigaction on any processor; zero is SIG_DFL
 	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, sigsetSize, 0, 0)
 }
 
-// awaitExit returns nil when the leader is a zombie. A goroutine waits in the runtime's poller
-// where the kernel has pidfds, else a thread.
+// awaitExit waits until the leader is a zombie, and returns nil. Where the kernel has pidfds, the
+// goroutine waits in the runtime's poller, else it keeps a thread.
 func (p *Process) awaitExit() *os.ProcessState {
 	const pidfdOpen = 434 // on every processor
 	fd, _, errno := syscall.Syscall(pidfdOpen, uintptr(p.Pid()), 0, 0)
 	if errno == 0 {
-		syscall.SetNonblock(int(fd), true) // else the poller does not take it
+		syscall.SetNonblock(int(fd), true) // the poller takes no other
 		f := os.NewFile(fd, "pidfd")
 		defer f.Close()
 		conn, err := f.SyscallConn()
@@ -64,17 +65,17 @@ func (p *Process) awaitExit() *os.ProcessState {
 	return nil
 }
 
-// isZombie reports whether a child has exited, and leaves it to be reaped. Without WNOHANG it
-// waits for that.
+// isZombie reports whether a child has exited, and does not reap it. Without WNOHANG it waits for
+// that.
 func isZombie(pid, options int) bool {
 	const byPid = 1
-	var info [128]byte // siginfo_t, which begins with the signal's number; 0 if there is nothing to say
+	var info [128]byte // siginfo_t; all zero if no child has exited
 	options |= syscall.WEXITED | syscall.WNOWAIT
 	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid), uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
 	return errno == 0 && info != [128]byte{} || errno == syscall.ECHILD
 }
 
-// onNoexec reports whether the file system of path executes nothing.
+// onNoexec reports whether the file system of path is mounted noexec.
 func onNoexec(path string) bool {
 	const noexec = 8 // ST_NOEXEC
 	var fs syscall.Statfs_t

@@ -6,12 +6,12 @@ import "syscall"
 
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// These systems give the standard library no way to see another's mask and dispositions; what the
-// daemon inherited, its services inherit.
+// On these systems the standard library cannot change the signal mask, nor find the signals that
+// are ignored. Services inherit both from the daemon.
 func ownThread()    {}
 func catchIgnored() {}
 
-// groupHasLiving cannot know zombies here: a process counts until init has reaped it.
+// groupHasLiving cannot tell zombies here, so a process counts until init has reaped it.
 func groupHasLiving(int) bool { return true }
 
 func (p *Process) alone() bool { return !groupLives(p.Pid()) }

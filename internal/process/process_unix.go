@@ -11,8 +11,8 @@ import (
 func terminate(p *Process) { signalGroup(p.Pid(), syscall.SIGTERM) }
 func kill(p *Process)      { signalGroup(p.Pid(), syscall.SIGKILL) }
 
-// signalGroup signals the group, and the leader by itself if it has moved to another one. (That
-// other group is not signalled: it may be the daemon's own.)
+// signalGroup signals the group, and also the leader if it has moved to another group. That other
+// group is not signalled, as it may be the daemon's.
 func signalGroup(pid int, sig syscall.Signal) {
 	syscall.Kill(-pid, sig)
 	if group, err := syscall.Getpgid(pid); err == nil && group != pid {
@@ -20,13 +20,13 @@ func signalGroup(pid int, sig syscall.Signal) {
 	}
 }
 
-// groupLives reports whether any process is left in a group without its leader.
+// groupLives reports whether a group whose leader was reaped has a process left.
 func groupLives(group int) bool {
 	return syscall.Kill(-group, 0) != syscall.ESRCH && groupHasLiving(group)
 }
 
-// closeOnExec marks what the daemon inherited beyond the three: Go does so for what it opens
-// itself.
+// closeOnExec sets close-on-exec on the descriptors that the daemon inherited, except the first
+// three. Go sets it on those that it opens.
 func closeOnExec() {
 	entries, err := os.ReadDir("/dev/fd")
 	if err != nil {

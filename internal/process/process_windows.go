@@ -4,8 +4,8 @@ import "syscall"
 
 func attributes() *syscall.SysProcAttr { return nil }
 
-// Windows has neither SIGTERM nor process groups; TerminateProcess is all there is, and it leaves
-// grandchildren alone.
+// Windows has neither SIGTERM nor process groups. Kill is TerminateProcess, which does not reach
+// grandchildren.
 func terminate(p *Process) { p.leader.Kill() }
 func kill(p *Process)      { p.leader.Kill() }
 

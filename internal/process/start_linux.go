@@ -13,11 +13,11 @@ import (
 	"syscall"
 )
 
-// A fork in Go holds a processor and a lock of the runtime until the new process executes a
-// program, which a disk that does not answer can put off for hours. So zrd first executes itself,
-// whose program is in memory. This stage, a process of its own, prepares and executes the service;
-// only it waits for the disk. It reports through a pipe: a byte when it is about to execute the
-// program, then the reason if that failed. The pipe is closed on exec.
+// The stage is a process between zrd and a service. A fork in Go holds a processor and a lock of
+// the runtime until the new process has executed its program, which can take hours if the disk does
+// not answer. So zrd executes itself, as its own program is in memory, and that stage then executes
+// the service. Only the stage waits for the disk. It reports through a pipe, which is closed on
+// exec: a byte before it executes the program, and the reason if that fails.
 const (
 	stageName   = "zrd-stage"
 	stagePipe   = 3
@@ -25,26 +25,26 @@ const (
 	prSetParent = 1 // PR_SET_PDEATHSIG
 )
 
-// Stage makes this process the stage of a service if it was started as that, and does not return
-// then. A program that uses a Starter must call it first.
+// Stage does not return if this process was started as a stage. A program that uses a Starter must
+// call it first.
 func Stage() {
 	if len(os.Args) < 5 || os.Args[0] != stageName {
 		return
 	}
-	runtime.LockOSThread() // the parent-death signal is the thread's that executes the program
+	runtime.LockOSThread() // the thread that sets the parent-death signal must execute the program
 	syscall.CloseOnExec(stagePipe)
 	pipe := os.NewFile(stagePipe, "stage")
 	fmt.Fprint(pipe, execute(pipe, os.Args[1], os.Args[2], os.Args[3], os.Args[4:]))
 	os.Exit(1)
 }
 
-// execute returns only if it failed.
+// execute becomes the service. It returns only if that fails.
 func execute(pipe io.Writer, parent, dir, log string, argv []string) error {
 	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetParent, uintptr(syscall.SIGKILL), 0)
 	if errno != 0 {
 		return fmt.Errorf("cannot tie the service to the daemon (PR_SET_PDEATHSIG): %w", errno)
 	}
-	if strconv.Itoa(os.Getppid()) != parent { // the daemon died before that
+	if strconv.Itoa(os.Getppid()) != parent { // the daemon died before the signal was set
 		os.Exit(1)
 	}
 	if err := os.Chdir(dir); err != nil {
@@ -65,7 +65,7 @@ func execute(pipe io.Writer, parent, dir, log string, argv []string) error {
 	return explain(argv[0], syscall.Exec(argv[0], argv, os.Environ()))
 }
 
-// self is the daemon's own program, even after an upgrade has replaced its file.
+// self returns the path of the daemon's program, even after an upgrade has replaced its file.
 var self = sync.OnceValue(func() string {
 	const link = "/proc/self/exe"
 	if _, err := os.Stat(link); err == nil {
@@ -97,7 +97,7 @@ func (s *Starter) fork(c Command) (*Process, error) {
 	return p, nil
 }
 
-// stageReport reads what a stage reports until it has executed its program or ended.
+// stageReport waits until a stage has executed its program, and returns nil, or why it could not.
 func stageReport(r *os.File) error {
 	defer r.Close()
 	text, _ := io.ReadAll(io.LimitReader(r, 4<<10))

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Stage does nothing here: a fork does not wait for the program to be executed.
+// Stage does nothing: there are stages on Linux only.
 func Stage() {}
 
 func (s *Starter) fork(c Command) (*Process, error) {
@@ -28,8 +28,8 @@ func (s *Starter) fork(c Command) (*Process, error) {
 	return &Process{leader: leader, executed: func() error { return nil }}, nil
 }
 
-// awaitExit reaps the leader: these systems give no way to wait without that. From then on the
-// number of the group stays taken only while the group has a process.
+// awaitExit reaps the leader, because these systems cannot wait without that. From then on the
+// group's number is safe only while the group has a process.
 func (p *Process) awaitExit() *os.ProcessState {
 	state, _ := p.leader.Wait()
 	return state
@@ -37,7 +37,7 @@ func (p *Process) awaitExit() *os.ProcessState {
 
 func onNoexec(string) bool { return false }
 
-// There are no cgroups here.
+// These systems have no cgroups.
 type cgroups struct{}
 type cgroup struct{}
 

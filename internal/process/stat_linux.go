@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"strconv"
@@ -9,10 +10,10 @@ import (
 	"time"
 )
 
-// A stat is what /proc/PID/stat says of a process.
+// A stat holds fields of /proc/PID/stat.
 type stat struct {
 	parent, group int
-	dead          bool // nothing of it runs: a zombie without other threads
+	dead          bool // it is a zombie, and none of its threads runs
 }
 
 func readStat(pid int) (stat, bool) {
@@ -20,26 +21,26 @@ func readStat(pid int) (stat, bool) {
 	if err != nil {
 		return stat{}, false
 	}
-	// The command is in parentheses, and may hold any character itself.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	// The command is in parentheses, and may contain any character.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 18 {
 		return stat{}, false
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(fields[i]); return n }
 	state, threads := fields[0], number(17)
-	// The main thread may end while others go on: the process is shown as a zombie then.
+	// If the main thread ends before others, the process is shown as a zombie although it runs.
 	return stat{number(1), number(2), state == "X" || state == "Z" && threads <= 1}, true
 }
 
-// A census is the state of every process. Many may need one at the same moment, when all services
-// end: it is taken for those that have asked so far.
+// A census is the state of every process. When all services end at once, many goroutines need one.
+// They share the census that begins after they asked.
 type census struct {
 	mu    sync.Mutex
 	began time.Time
 	all   map[int]stat
 }
 
-var everybody census
+var allProcesses census
 
 // take returns a census that began after the call.
 func (c *census) take() map[int]stat {
@@ -61,10 +62,10 @@ func (c *census) take() map[int]stat {
 	return c.all
 }
 
-// groupHasLiving reports whether a group has a process that is no zombie. Without /proc it cannot
-// know, and says that it has.
+// groupHasLiving reports whether a group has a process that is no zombie. Without /proc it returns
+// true.
 func groupHasLiving(group int) bool {
-	all := everybody.take()
+	all := allProcesses.take()
 	for _, s := range all {
 		if s.group == group && !s.dead {
 			return true
@@ -73,7 +74,7 @@ func groupHasLiving(group int) bool {
 	return len(all) == 0
 }
 
-// alone reports whether the leader, which has exited, was the last of its group.
+// alone reports whether no process of the group is left but its leader, which has exited.
 func (p *Process) alone() bool {
 	if p.cgroup == nil {
 		return !groupHasLiving(p.Pid())
@@ -84,11 +85,11 @@ func (p *Process) alone() bool {
 	})
 }
 
-// Members returns the living processes of the service: those in its group or cgroup, and its
-// descendants. The leader is among them if /proc does not show it.
+// Members returns the processes in the service's group and cgroup, and the descendants of its
+// leader. The leader is included if /proc does not show it.
 func (p *Process) Members() []int {
 	members := p.cgroup.processes()
-	all := everybody.take()
+	all := allProcesses.take()
 	for pid, s := range all {
 		if !s.dead && descends(all, pid, p.Pid()) {
 			members = append(members, pid)
@@ -102,7 +103,7 @@ func (p *Process) Members() []int {
 
 // descends reports whether pid is in the group of leader or descends from it.
 func descends(all map[int]stat, pid, leader int) bool {
-	for range len(all) { // a parent may die, and its number be used again, while this is read
+	for range len(all) { // a loop is possible: numbers are used again while /proc is read
 		s, ok := all[pid]
 		if !ok {
 			return false

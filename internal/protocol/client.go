@@ -11,18 +11,18 @@ import (
 	"zr/internal/object"
 )
 
-// A client holds at most maxReply bytes of a reply, and maxServices of the services in it: as many
-// as there are ports.
+// A client holds at most maxReply bytes of a reply and maxServices services, as many as there are
+// ports.
 const (
 	maxReply    = 16 << 20
 	maxServices = 1 << 16
 )
 
-// ErrNoReply reports that an answer is not a reply of this protocol.
+// ErrNoReply means that the answer is not a reply of this protocol.
 var ErrNoReply = errors.New("cannot read the reply")
 
-// Do sends one request to the daemon at addr. It returns the reply, and the line as it came,
-// newline included. ctx bounds all of it. An error means that there is no reply; a *net.OpError
+// Do sends one request to the daemon at addr. It returns the reply, and its line as it came with
+// the newline. ctx bounds the whole exchange. An error means that there is no reply. A *net.OpError
 // whose Op is "dial" means that there is no daemon.
 func Do(ctx context.Context, addr string, req Request) (Reply, []byte, error) {
 	var reply Reply

@@ -16,7 +16,7 @@ func DecodeRequest(line []byte) (Request, error) {
 	if !utf8.Valid(line) {
 		return Request{}, errors.New("not UTF-8")
 	}
-	line = bytes.TrimSpace(line) // more than JSON's white space, as the original does
+	line = bytes.TrimSpace(line) // also white space that JSON does not have, as zacor's daemon does
 	if len(line) == 0 {
 		return Request{}, errors.New("an empty line")
 	}

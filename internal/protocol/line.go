@@ -6,13 +6,13 @@ import (
 	"io"
 )
 
-// MaxLine is the longest request line, in bytes and without its newline: far
-// more than any request needs, and little enough to hold.
+// MaxLine is the longest request line, in bytes and without its newline. It is far more than any
+// request needs.
 const MaxLine = 64 << 10
 
-// A line longer than shortLine needs one of maxLong places. Requests are a
-// hundred bytes or two; without this, a few thousand clients with endless
-// lines would make the daemon hold MaxLine for each.
+// A line longer than shortLine needs one of maxLong places. Requests have a hundred bytes or two.
+// Without this limit, a few thousand clients with endless lines would make the daemon hold MaxLine
+// bytes for each.
 const (
 	shortLine = 4 << 10
 	maxLong   = 64
@@ -25,8 +25,8 @@ var (
 	ErrTooManyLong = errors.New("too many lines of over 4 KiB at once")
 )
 
-// A LineReader reads request lines in bounded memory, however many are read
-// at once. It is safe for concurrent use.
+// A LineReader reads any number of request lines at once in bounded memory. It is safe for
+// concurrent use.
 type LineReader struct{ long chan struct{} }
 
 // NewLineReader returns a LineReader with all its places free.
@@ -34,9 +34,9 @@ func NewLineReader() *LineReader {
 	return &LineReader{long: make(chan struct{}, maxLong)}
 }
 
-// ReadLine reads one line from r, which ends at a newline or at the end of the
-// input; the newline is not part of it. more tells whether r may hold input beyond the
-// line already. The error is ErrLineTooLong, ErrTooManyLong or r's own.
+// ReadLine reads one line from r, up to a newline or the end of the input, and returns it without
+// the newline. more reports whether input after the line may have arrived. The error is
+// ErrLineTooLong, ErrTooManyLong or r's own.
 func (l *LineReader) ReadLine(r io.Reader) (line []byte, more bool, err error) {
 	buf := make([]byte, 0, 256)
 	for {

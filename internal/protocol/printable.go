@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Printable returns text that came from a file, a process or the other end of a connection in a form
-// that is safe in a log and on a terminal. Whatever is not printable (control characters, bidi
-// controls, bytes that are not UTF-8) is replaced by its escape in Go's notation, as in \x1b or \u202e.
+// Printable makes text from a file, a process or a connection safe for a log and a terminal. It
+// replaces everything that is not printable (control characters, bidi controls, bytes that are not
+// UTF-8) by its escape in Go's notation, as in \x1b or \u202e.
 func Printable(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {

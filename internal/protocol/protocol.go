@@ -1,6 +1,6 @@
-// Package protocol is the wire between zrctl and zrd: a client connects, sends
-// one line of JSON, gets one line of JSON back, and the daemon closes. Both
-// programs share it, so it imports nothing that a small client would not want.
+// Package protocol is the wire between zrctl and zrd: a client connects, sends one line of JSON,
+// gets one line of JSON back, and the daemon closes. Both programs use it, so it imports nothing
+// big.
 package protocol
 
 import (
@@ -10,8 +10,7 @@ import (
 	"strings"
 )
 
-// DefaultAddr is where the daemon listens unless told otherwise: the address
-// that is compiled into zacor 0.1.0.
+// DefaultAddr is where the daemon listens by default. The address is compiled into zacor 0.1.0.
 const DefaultAddr = "127.0.0.1:19100"
 
 // The requests that the daemon knows.
@@ -23,16 +22,15 @@ const (
 	Shutdown = "shutdown"
 )
 
-// Request is one request line. Name matters to Start and Stop, Verbose to
-// Status.
+// Request is one request line. Start and Stop use Name, Status uses Verbose.
 type Request struct {
 	Request string `json:"request"`
 	Name    string `json:"name,omitempty"`
 	Verbose bool   `json:"verbose,omitempty"`
 }
 
-// Reply is one reply line; its fields are in the order of the wire. A nil
-// Services is left out, an empty one is [].
+// Reply is one reply line, with its fields in the order of the wire. A nil Services is left out, an
+// empty one is [].
 type Reply struct {
 	OK       bool      `json:"ok"`
 	Error    string    `json:"error,omitempty"`
@@ -40,8 +38,8 @@ type Reply struct {
 	Services []Service `json:"services,omitzero"`
 }
 
-// Service is one entry of a status reply. Details is nil, and leaves no trace
-// on the wire, unless the request was verbose.
+// Service is one entry of a status reply. Details is nil, and its fields are left out, unless the
+// request was verbose.
 type Service struct {
 	Name   string `json:"name"`
 	Port   int    `json:"port"`
@@ -49,9 +47,8 @@ type Service struct {
 	*Details
 }
 
-// Details is what a verbose status adds to each service. PID and Uptime
-// are there while there is a process, NextRetry while a back-off runs, and
-// LastError when the last run ended badly.
+// Details holds the fields that a verbose status adds to each service. PID and Uptime are there
+// while there is a process, NextRetry during a back-off, and LastError if the last run ended badly.
 type Details struct {
 	PID       int    `json:"pid,omitempty"`
 	Processes int    `json:"processes,omitempty"` // of the service, the main one included
@@ -63,16 +60,21 @@ type Details struct {
 	NextRetry *int   `json:"next_retry_s,omitempty"` // seconds left, rounded up
 }
 
-// EncodeLine returns v as one line of JSON, without HTML escaping. What is not UTF-8 becomes U+FFFD
-// before it is encoded, because encoding/json treats it differently from release to release.
-func EncodeLine[T Request | Reply | *Reply](v T) []byte {
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
+type line interface {
+	Request | Reply
+	valid() any
+}
+
+// EncodeLine returns v as one line of JSON, without HTML escaping. It replaces bytes that are not
+// UTF-8 by U+FFFD itself, because encoding/json treats them differently from release to release.
+func EncodeLine[T line](v T) []byte {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(any(v).(interface{ valid() any }).valid()); err != nil {
+	if err := enc.Encode(v.valid()); err != nil {
 		panic(err) // neither type can fail
 	}
-	return line.Bytes()
+	return text.Bytes()
 }
 
 func (r Request) valid() any {

@@ -2,8 +2,8 @@ package protocol
 
 import "runtime/debug"
 
-// Version is the version of the module as the build recorded it: a tag where it was
-// installed by one, else the commit, "(devel)" if neither is known.
+// Version returns the version of the module as the build recorded it: a tag if there is one, else
+// the commit, else "(devel)".
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// diag asks for single sockets over the kernel's sock_diag(7) interface.
+// diag looks up single sockets through the kernel's sock_diag(7) interface.
 type diag struct {
-	mu  sync.Mutex // held for one question and its answer, which never block
+	mu  sync.Mutex // held for one request and its answer, which never block
 	fd  int
 	seq uint32
 }
@@ -24,11 +24,11 @@ const (
 	loopbackIndex    = 1 // of "lo", in every network namespace
 	headerSize       = 16
 	requestSize      = headerSize + 56
-	addressesAt      = 8 // in inet_diag_req_v2: behind family, protocol, flags and states
+	addressesAt      = 8 // in inet_diag_req_v2, after family, protocol, flags and states
 )
 
-// openDiag returns nil if the kernel does not answer about a socket that is there for
-// sure: a kernel without the interface answers "no such socket" to everything.
+// openDiag returns nil if the kernel does not find a socket that surely exists. A kernel without
+// the interface answers "no such socket" to everything.
 func openDiag() *diag {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, netlinkSockDiag)
 	if err != nil {
@@ -47,7 +47,7 @@ func openDiag() *diag {
 	return d
 }
 
-// find returns the socket with these two ends; fs.ErrNotExist if there is none.
+// find returns the socket with these addresses, or fs.ErrNotExist if there is none.
 func (d *diag) find(local, remote netip.AddrPort) (socket, error) {
 	local, remote = unmap(local), unmap(remote)
 	d.mu.Lock()
@@ -63,13 +63,14 @@ func (d *diag) find(local, remote netip.AddrPort) (socket, error) {
 		if err != nil {
 			return socket{}, err
 		}
-		if n >= headerSize+4 && binary.NativeEndian.Uint32(buf[8:]) == d.seq { // else the answer to one that failed half-way
+		// An answer with another number belongs to an earlier request that failed half-way.
+		if n >= headerSize+4 && binary.NativeEndian.Uint32(buf[8:]) == d.seq {
 			return answer(buf[:n])
 		}
 	}
 }
 
-// request is an nlmsghdr and an inet_diag_req_v2 for exactly one socket.
+// request encodes an nlmsghdr and an inet_diag_req_v2 for exactly one socket.
 func request(seq uint32, local, remote netip.AddrPort) []byte {
 	b := make([]byte, requestSize)
 	native := binary.NativeEndian
@@ -89,7 +90,7 @@ func request(seq uint32, local, remote netip.AddrPort) []byte {
 	binary.BigEndian.PutUint16(id[2:], remote.Port())
 	copy(id[4:20], local.Addr().AsSlice())
 	copy(id[20:36], remote.Addr().AsSlice())
-	native.PutUint32(id[36:], loopbackIndex) // else a socket that is bound to a device is not found
+	native.PutUint32(id[36:], loopbackIndex) // finds also a socket that is bound to the device
 	native.PutUint64(id[40:], ^uint64(0))    // INET_DIAG_NOCOOKIE
 	return b
 }

@@ -24,17 +24,18 @@ const (
 // it right after accept. Its error is ErrClosed if the client has hung up, or says why the user
 // cannot be known.
 //
-// PeerUID looks up the socket whose addresses are those of conn, reversed. That socket may belong to
-// another user: a client hangs up, and somebody else connects from the port that is free now. So
+// PeerUID looks up the socket whose addresses are those of conn, reversed. That socket may belong
+// to another user: a client hangs up, and another user connects from the port that is free now. So
 // PeerUID looks at conn itself after the look-up, and returns ErrClosed unless conn is still
 // ESTABLISHED or in CLOSE_WAIT. This is enough, for these reasons:
 //
-//   - TCP states never go back. A conn that is in one of these states now was so during the look-up.
+//   - TCP states never go back. A conn that is in one of these states now was in one of them during
+//     the look-up.
 //   - As long as conn is in one of them, the kernel delivers to it every segment with its
 //     addresses, in one network namespace, under IPv4 and mapped IPv6 addresses alike. conn
 //     completes no second handshake. So no other socket can connect from the client's address and
 //     port meanwhile. It can try, in SYN_SENT, and isConnected rejects that state.
-//   - What isConnected accepts is therefore the client's own socket, if a process still has it open.
+//   - So a socket that isConnected accepts is the client's own, if a process still has it open.
 func (t *Table) PeerUID(conn net.Conn) (uint32, error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -87,7 +88,7 @@ func isOpen(conn *net.TCPConn) bool {
 	return state == established || state == closeWait
 }
 
-// firstByte returns the first byte in memory of an int that the kernel filled in.
+// firstByte returns the byte of n that comes first in memory.
 func firstByte(n int) byte {
 	var b [4]byte
 	binary.NativeEndian.PutUint32(b[:], uint32(n))
@@ -111,8 +112,8 @@ func parseOverflow(uidMap, overflow string) (uid uint32, ambiguous bool) {
 	return uint32(n), strings.Join(strings.Fields(uidMap), " ") != everybody
 }
 
-// IsForeign reports whether l belongs to another network namespace than this process. The clients of
-// such a listener cannot be looked up. A kernel before 5.14 does not say.
+// IsForeign reports whether l belongs to another network namespace than this process. The clients
+// of such a listener cannot be looked up. Before Linux 5.14 it always returns false.
 func IsForeign(l *net.TCPListener) bool {
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -133,8 +134,9 @@ func IsForeign(l *net.TCPListener) bool {
 
 // namespace returns the number of a socket's network namespace.
 func namespace(fd int) (syscall.IPMreq, error) {
-	const netnsCookie = 71                                                       // SO_NETNS_COOKIE
-	cookie, err := syscall.GetsockoptIPMreq(fd, syscall.SOL_SOCKET, netnsCookie) // any type of 8 bytes does
+	const netnsCookie = 71 // SO_NETNS_COOKIE
+	// IPMreq has the size of the cookie, 8 bytes.
+	cookie, err := syscall.GetsockoptIPMreq(fd, syscall.SOL_SOCKET, netnsCookie)
 	if err != nil {
 		return syscall.IPMreq{}, err
 	}

@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// findInProc returns the first row of /proc/self/net/tcp or tcp6 that match
-// accepts; fs.ErrNotExist if none does. A missing tcp6 is a machine without IPv6.
-// (/proc/net is missing where ProcSubset=pid of systemd is in force.)
+// findInProc returns the first row of /proc/self/net/tcp or tcp6 that match accepts, or
+// fs.ErrNotExist. /proc/net would be missing under systemd's ProcSubset=pid.
 func findInProc(match func(socket) bool) (socket, error) {
 	return findIn("/proc/self/net/tcp", match)
 }
 
-// findIn is findInProc for the tables at path and, with a 6 behind it, of IPv6.
+// findIn is findInProc for the tables at path and path+"6". The latter is missing on a machine
+// without IPv6.
 func findIn(path string, match func(socket) bool) (socket, error) {
 	for _, path := range []string{path, path + "6"} {
 		s, err := scanTable(path, match)
@@ -71,8 +71,8 @@ func parseRow(row string) (socket, bool) {
 	return socket{local, remote, uint8(state), uint32(uid), uint32(inode)}, true
 }
 
-// parseAddr parses "0100007F:4A9C": the address in hexadecimal words of the
-// machine's own byte order, the port in hexadecimal.
+// parseAddr parses "0100007F:4A9C": the address in hexadecimal words of the machine's own byte
+// order, the port in hexadecimal.
 func parseAddr(s string) (netip.AddrPort, bool) {
 	host, port, ok := strings.Cut(s, ":")
 	raw, err := hex.DecodeString(host)

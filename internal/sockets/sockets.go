@@ -1,6 +1,6 @@
 // Package sockets finds the owners of TCP sockets on this machine: the user at the other end of a
-// connection, and the process that listens on a port. Only Linux says so; elsewhere every question
-// is answered with ErrUnknown or nothing.
+// connection, and the process that listens on a port. Only Linux tells. On other systems the
+// functions return ErrUnknown or nothing.
 package sockets
 
 import (
@@ -9,10 +9,10 @@ import (
 )
 
 var (
-	// ErrUnknown is returned where the system does not say who owns a socket.
+	// ErrUnknown means that the system does not tell who owns a socket.
 	ErrUnknown = errors.New("the system does not tell whose a socket is")
-	// ErrClosed is returned for a connection whose client has closed it already: the kernel shows
-	// its end without an owner, as user 0.
+	// ErrClosed means that the client has closed its connection already. The kernel then shows its
+	// socket without an owner, as user 0.
 	ErrClosed = errors.New("the client closed its end before it could be identified")
 )
 

@@ -11,19 +11,18 @@ import (
 	"syscall"
 )
 
-// Supported reports whether this system answers.
+// Supported reports whether this system tells the owners of sockets.
 const Supported = true
 
-// A Table answers from the kernel's table of TCP sockets. It is safe for
-// concurrent use.
+// A Table looks sockets up in the kernel's table of TCP sockets. It is safe for concurrent use.
 type Table struct{ diag *diag }
 
-// Open returns a Table. Where the kernel's socket monitoring interface is missing (it
-// takes microseconds), /proc/net/tcp is read instead (milliseconds).
+// Open returns a Table. It uses sock_diag(7), which takes microseconds, or reads /proc/net/tcp,
+// which takes milliseconds, if that is missing.
 func Open() *Table { return &Table{openDiag()} }
 
-// A socket is one row of the table. A socket that nobody has open any more has inode 0,
-// and a user id that means nothing.
+// A socket is one row of the table. If no process has it open any more, its inode is 0 and its user
+// id means nothing.
 type socket struct {
 	local, remote netip.AddrPort
 	state         uint8 // of TCP
@@ -44,8 +43,8 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// Listener returns the inode of the socket that a connection to 127.0.0.1:port would reach:
-// fs.ErrNotExist if there is none, another error if it cannot be known.
+// Listener returns the inode of the socket that a connection to 127.0.0.1:port would reach. It
+// returns fs.ErrNotExist if there is none, another error if that cannot be known.
 func (t *Table) Listener(port int) (inode uint32, err error) {
 	addr := netip.AddrPortFrom(loopback, uint16(port))
 	var s socket
@@ -68,19 +67,16 @@ func (s socket) listensOn(addr netip.AddrPort) bool {
 	return s.listening() && s.local.Port() == addr.Port() && (local == addr.Addr() || local.IsUnspecified())
 }
 
-// Blocker returns the process whose socket keeps a service from listening on 127.0.0.1:port; it is
-// unknown (PID 0) if nobody may say. Only a listener counts: next to a connection, one in TIME_WAIT
-// too, a service may well listen, or says itself why it cannot.
+// Blocker returns the process whose socket keeps a service from listening on 127.0.0.1:port. Its
+// PID is 0 if it is unknown. Only a listener counts: beside a connection, also one in TIME_WAIT, a
+// service can listen or say itself why it cannot.
 func (t *Table) Blocker(port int) (h Holder, blocked bool) {
 	if bind(port) != syscall.EADDRINUSE {
 		return Holder{}, false
 	}
 	inode, err := t.Listener(port)
-	if err != nil { // it may be bound to another device
-		addr := netip.AddrPortFrom(loopback, uint16(port))
-		var s socket
-		s, err = findInProc(func(s socket) bool { return s.listensOn(addr) })
-		inode = s.inode
+	if err != nil { // it may be bound to another device: look in /proc
+		inode, err = (&Table{}).Listener(port)
 	}
 	if err != nil {
 		return Holder{}, false
@@ -100,8 +96,8 @@ func bind(port int) error {
 	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: loopback.As4()})
 }
 
-// Holder returns a process that has a socket open. It reads all of /proc: milliseconds, for errors
-// only. Root alone sees the processes of other users.
+// Holder returns a process that has a socket open. It reads all of /proc, which takes milliseconds,
+// so it is meant for errors only. Only root sees the processes of other users.
 func (t *Table) Holder(inode uint32) (Holder, bool) {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
@@ -117,14 +113,14 @@ func (t *Table) Holder(inode uint32) (Holder, bool) {
 	return Holder{}, false
 }
 
-// Held reports whether one of the processes has a socket open. It is not sure of a no if it may not
-// look into one of them: a program with capabilities is closed to its own user, and with hidepid=2
-// not even shown.
+// Held reports whether one of the processes has a socket open. sure is false if none is seen to
+// have it, but the descriptors of one cannot be read: those of a program with capabilities are
+// hidden even from its own user.
 func (t *Table) Held(inode uint32, pids ...int) (held, sure bool) {
 	sure = true
 	for _, pid := range pids {
 		held, known := holds(fmt.Sprintf("/proc/%d/fd", pid), inode)
-		if !known { // the main thread may have ended, which empties its folder, while others go on
+		if !known { // the folder is empty if the main thread ended before others
 			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
 			for len(threads) > 0 && !known {
 				held, known = holds(threads[0], inode)
@@ -139,7 +135,7 @@ func (t *Table) Held(inode uint32, pids ...int) (held, sure bool) {
 	return false, sure
 }
 
-// holds looks through a folder of descriptors; known is false if it sees none.
+// holds reports whether a folder of descriptors has the socket. known is false if it shows none.
 func holds(dir string, inode uint32) (holds, known bool) {
 	entries, _ := os.ReadDir(dir)
 	want := fmt.Sprintf("socket:[%d]", inode)

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Supported reports whether this system answers.
+// Supported reports whether this system tells the owners of sockets.
 const Supported = false
 
 // A Table knows nothing on this system.
@@ -27,7 +27,7 @@ func IsForeign(*net.TCPListener) bool { return false }
 // Listener returns ErrUnknown.
 func (*Table) Listener(int) (uint32, error) { return 0, ErrUnknown }
 
-// Blocker reports whether the port is in use; by whom is not known.
+// Blocker reports whether the port is in use. The holder is unknown.
 func (*Table) Blocker(port int) (Holder, bool) {
 	const wsaEADDRINUSE = syscall.Errno(10048) // of Windows, which never returns EADDRINUSE
 	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
@@ -37,7 +37,7 @@ func (*Table) Blocker(port int) (Holder, bool) {
 	return Holder{}, errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE)
 }
 
-// Holder knows of none.
+// Holder finds no process.
 func (*Table) Holder(uint32) (Holder, bool) { return Holder{}, false }
 
 // Held is never sure.

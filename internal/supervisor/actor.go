@@ -10,20 +10,20 @@ import (
 	"zr/internal/packages"
 )
 
-// A service is an actor: the goroutine in loop owns every field below gone, and all others send it
-// messages. It lives from the first start until there is neither a process nor an entry to keep.
+// A service is an actor: the goroutine in loop owns every field below gone, and other goroutines
+// send it messages. It ends when it has no process and status need not list it any more.
 type service struct {
 	sup   *Supervisor
 	name  string
 	info  atomic.Pointer[Info] // what status shows; nil: nothing yet
-	inbox chan message         // unbuffered: a message is taken, or the service is gone
+	inbox chan message         // unbuffered: no message is lost when the service goes
 	gone  chan struct{}        // closed at the end
 
 	state   state
-	wanted  bool // up; false with a process left: it is being ended
-	givenUp bool // keep an entry once it is down: it failed
-	last    bool // the daemon is ending: take no start
-	hurry   bool // end it without grace
+	wanted  bool // a client wants it up
+	givenUp bool // it failed: list it once its process is gone
+	last    bool // the daemon is ending: refuse starts
+	noGrace bool // a stop sends SIGKILL at once
 
 	timer *time.Timer
 	until time.Time // when timer fires
@@ -31,27 +31,27 @@ type service struct {
 	run       int // number of the current run; a message about another is stale
 	proc      Process
 	pkg       packages.Service
-	read      bool               // the definition, since it was started
-	executed  bool               // the program of this run
-	cancel    context.CancelFunc // of the probes under way
+	read      bool               // pkg was read since the service was started
+	executed  bool               // the program of this run was executed
+	endProbes context.CancelFunc // ends the probes under way
 	startedAt time.Time
 	upSince   time.Time
 	retryAt   time.Time     // when the back-off ends
-	left      time.Duration // of the start timeout
-	misses    int           // failed checks in a row that were tolerated
-	lastProbe error         // result of the last probe of a start
+	startLeft time.Duration // the rest of the start timeout
+	misses    int           // tolerated failed checks in a row
+	lastProbe error         // the result of the last probe of a start
 
-	eager    bool // started with the daemon: the first start is retried as a restart is
-	first    bool // not healthy yet since it was started
+	eager    bool // started with the daemon: its first start is retried like a restart
+	first    bool // not healthy yet since the service was started
 	failures int  // in a row
-	restarts int  // since it was started
+	restarts int  // since the service was started
 	lastErr  string
 	lastAt   time.Time
 
 	starts   []chan<- startReply
 	stops    []chan<- error
-	attempts []chan<- struct{} // wait for the end of an eager service's first attempt
-	verdict  error             // of a failed first start, told when its process is gone
+	attempts []chan<- struct{} // closed when an eager service's first attempt ends
+	verdict  error             // why a first start failed: its reply, once the process is gone
 }
 
 // Info is what status shows of a service. PID is 0 without a process, RetryAt zero without a
@@ -66,7 +66,7 @@ type Info struct {
 	proc                  Process
 }
 
-// Processes counts the processes of the service; 0 where no cgroup tells.
+// Processes returns how many processes the service has, or 0 if it has no cgroup.
 func (i Info) Processes() int {
 	if i.proc == nil {
 		return 0
@@ -79,8 +79,8 @@ type startReply struct {
 	err  error
 }
 
-// A message is something that happened to a service, or is asked of it. The channels in it have
-// room for their one answer, so that an actor never waits.
+// A message is an event or a request. Its channels have room for their one answer, so that an actor
+// never waits.
 type message interface{ deliver(*service) }
 
 type (
@@ -93,11 +93,10 @@ type (
 	}
 	loadedMsg struct {
 		run int
-		pkg packages.Service // with a port, also beside an error, if the definition could be read
+		pkg packages.Service // Port is not 0 if the definition could be read, even if err is set
 		err error
 	}
 	spawnedMsg struct {
-		run  int
 		proc Process
 		err  error
 	}
@@ -105,7 +104,7 @@ type (
 	exitedMsg   struct {
 		run   int
 		why   string
-		never error // why the program was never executed
+		never error // why the program was never executed, or nil
 	}
 	probedMsg struct {
 		run int
@@ -116,10 +115,10 @@ type (
 func newService(sup *Supervisor, name string) *service {
 	s := &service{
 		sup: sup, name: name,
-		inbox:  make(chan message),
-		gone:   make(chan struct{}),
-		timer:  time.NewTimer(time.Hour),
-		cancel: func() {},
+		inbox:     make(chan message),
+		gone:      make(chan struct{}),
+		timer:     time.NewTimer(time.Hour),
+		endProbes: func() {},
 	}
 	s.timer.Stop()
 	return s
@@ -137,7 +136,7 @@ func (s *service) loop() {
 	}
 }
 
-// send returns false if the service is gone and did not take the message.
+// send reports whether the service took the message. It returns false if the service is gone.
 func (s *service) send(m message) bool {
 	select {
 	case s.inbox <- m:
@@ -147,10 +146,21 @@ func (s *service) send(m message) bool {
 	}
 }
 
-// arm sets the one deadline.
+// arm sets the one deadline of the service.
 func (s *service) arm(d time.Duration) {
 	s.until = time.Now().Add(d)
 	s.timer.Reset(d)
+}
+
+// armCheck sets the deadline to the next check. A service with failures is also checked at the
+// moment when it has been up for stable, because a check that passes then clears them.
+func (s *service) armCheck() {
+	now := time.Now()
+	at := nextCheck(s.name, s.sup.began, now, s.sup.interval)
+	if confirm := s.upSince.Add(stable); s.failures > 0 && confirm.After(now) && confirm.Before(at) {
+		at = confirm
+	}
+	s.arm(at.Sub(now))
 }
 
 func (m startMsg) deliver(s *service) {
@@ -170,7 +180,7 @@ func (m startMsg) deliver(s *service) {
 }
 
 func (m eagerMsg) deliver(s *service) {
-	if s.state != idle || s.last { // a client was faster
+	if s.state != idle || s.last { // a client started it first
 		close(m.tried)
 		return
 	}
@@ -180,7 +190,7 @@ func (m eagerMsg) deliver(s *service) {
 
 func (m stopMsg) deliver(s *service) {
 	s.last = s.last || m.last
-	s.hurry = s.hurry || m.now
+	s.noGrace = s.noGrace || m.now
 	if len(s.stops) == 0 && s.state != idle && s.state != failed {
 		s.sup.log.Printf("stopping service '%s'", s.name)
 	}
@@ -196,8 +206,8 @@ func (m stopMsg) deliver(s *service) {
 		s.settle()
 	case starting, running:
 		s.terminate()
-	case ending: // in a back-off, which may give it longer
-		if s.hurry {
+	case ending: // perhaps of a restart, whose grace may be longer
+		if s.noGrace {
 			s.kill()
 		} else if time.Until(s.until) > s.pkg.StopTimeout {
 			s.arm(s.pkg.StopTimeout)
@@ -212,7 +222,7 @@ func (s *service) answerStarts(r startReply) {
 	s.starts = nil
 }
 
-// endAttempt tells those that wait for the first attempt of an eager service.
+// endAttempt answers the callers that wait for an eager service's first attempt.
 func (s *service) endAttempt() {
 	for _, tried := range s.attempts {
 		close(tried)
@@ -220,7 +230,7 @@ func (s *service) endAttempt() {
 	s.attempts = nil
 }
 
-// errTimeout begins the reply to a start that did not get healthy.
+// errTimeout begins the reply to a start after which the service did not become healthy.
 var errTimeout = errors.New("health check timeout")
 
 // stuckError is the error about a process that SIGKILL did not end.
@@ -229,11 +239,11 @@ func (s *service) stuckError() error {
 		s.name, s.proc.Pid(), killTimeout)
 }
 
-// publish lets status see the service as it is now. It is not called once a service is being
-// stopped, which therefore keeps its last word.
+// publish shows the service in status as it is now. A service that is being stopped does not call
+// it, so status shows its previous state.
 func (s *service) publish() {
 	info := &Info{
-		Name: s.name, Status: table[s.state].word, Version: s.pkg.Version, Port: s.pkg.Port,
+		Name: s.name, Status: table[s.state].status, Version: s.pkg.Version, Port: s.pkg.Port,
 		Restarts: s.restarts, Failures: s.failures,
 		LastError: s.lastErr, LastErrorAt: s.lastAt, proc: s.proc,
 	}

@@ -244,12 +244,12 @@ func TestProgramThatCannotBeExecuted(t *testing.T) {
 // Time in which the daemon was paused does not count as a service's.
 func TestPausesDoNotCount(t *testing.T) {
 	t.Parallel()
-	s := &service{timer: time.NewTimer(time.Hour), state: starting, left: 10 * time.Second}
+	s := &service{timer: time.NewTimer(time.Hour), state: starting, startLeft: 10 * time.Second}
 	for range 100 {
 		s.deadline(true)
 	}
 	s.deadline(false)
-	if s.left != 9500*time.Millisecond || time.Until(s.until) > startStep {
-		t.Errorf("%v are left of the start timeout, and its next step ends at %v", s.left, s.until)
+	if s.startLeft != 9500*time.Millisecond || time.Until(s.until) > startStep {
+		t.Errorf("%v are left of the start timeout, and its next step ends at %v", s.startLeft, s.until)
 	}
 }

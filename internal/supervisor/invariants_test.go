@@ -84,7 +84,7 @@ func (p *puppet) checkStatus(now string, row row) {
 		p.must(leaving || slices.Contains([]string{"gone", "loading", "spawning"}, now), "nothing listed in state %s", now)
 		return
 	}
-	p.must(leaving || list[0].Status == row.word, "listed as %s in state %s", list[0].Status, now)
+	p.must(leaving || list[0].Status == row.status, "listed as %s in state %s", list[0].Status, now)
 	p.must(list[0].PID == 0 || row.process, "process %d listed in state %s", list[0].PID, now)
 }
 

@@ -9,17 +9,7 @@ import (
 	"zr/internal/health"
 )
 
-// A ForeignError means that another process's socket has a service's port.
-type ForeignError struct {
-	Port   int
-	Holder string
-}
-
-func (e *ForeignError) Error() string {
-	return fmt.Sprintf("port %d is held by %s", e.Port, e.Holder)
-}
-
-// begin is the first spawn of a service that is to be up.
+// begin starts a service that was not wanted before.
 func (s *service) begin(eager bool) {
 	s.wanted, s.first, s.eager = true, true, eager
 	s.givenUp, s.verdict, s.read = false, nil, false
@@ -27,12 +17,12 @@ func (s *service) begin(eager bool) {
 	s.spawn()
 }
 
-// spawn starts the next run. The receipt and the definition are read afresh, in a goroutine,
-// because disks can be slow: a stop does not wait for it.
+// spawn begins the next run: it reads the receipt and the definition afresh. A goroutine does that,
+// so that a stop does not wait for a slow disk.
 func (s *service) spawn() {
 	s.timer.Stop()
 	s.state = loading
-	if s.info.Load() != nil { // a package that turns out not to exist is never listed
+	if s.info.Load() != nil { // not listed yet: the package may not exist
 		s.publish()
 	}
 	s.run++
@@ -43,8 +33,8 @@ func (s *service) spawn() {
 	}()
 }
 
-// deliver gives up the port that the service had, unless it is to have it again: another service
-// may want it, and this one another's.
+// deliver releases the service's old port unless the new definition has it too. Two services may be
+// exchanging their ports.
 func (m loadedMsg) deliver(s *service) {
 	if m.run != s.run || s.state != loading {
 		return
@@ -57,7 +47,7 @@ func (m loadedMsg) deliver(s *service) {
 	case m.err != nil:
 		s.spawnFailed(m.err)
 		return
-	case s.eager && s.first && !m.pkg.Eager && len(s.starts) == 0: // it could not be read before
+	case s.eager && s.first && !m.pkg.Eager && len(s.starts) == 0: // only now could it be read
 		s.wanted = false
 		s.settle()
 		return
@@ -68,7 +58,7 @@ func (m loadedMsg) deliver(s *service) {
 	s.state = spawning
 	go func() {
 		proc, err := s.sup.spawn(m.pkg)
-		s.send(spawnedMsg{m.run, proc, err})
+		s.send(spawnedMsg{proc, err})
 	}()
 }
 
@@ -80,16 +70,16 @@ func (m spawnedMsg) deliver(s *service) {
 	s.proc = m.proc
 	s.startedAt = time.Now()
 	s.lastProbe, s.executed = nil, false
-	go s.awaitExit(m.run, s.proc, s.pkg.Port)
+	go s.awaitExit(s.run, s.proc, s.pkg.Port)
 	if !s.wanted {
 		s.terminate()
 		return
 	}
 	s.state = starting
-	s.left = s.pkg.StartTimeout
-	s.arm(min(s.left, startStep))
+	s.startLeft = s.pkg.StartTimeout
+	s.arm(min(s.startLeft, startStep))
 	s.publish()
-	go s.poll(s.probing(), m.run, s.proc)
+	go s.poll(s.beginProbes(), s.run, s.proc)
 }
 
 func (m executedMsg) deliver(s *service) {
@@ -105,8 +95,8 @@ func (m executedMsg) deliver(s *service) {
 	}
 }
 
-// awaitExit reports the end of a run. If another process listens on the port although nothing of
-// the service is left, that is likely why it ended.
+// awaitExit reports the end of a run. If a process still listens on the port, it is another's, and
+// likely the reason why the run ended.
 func (s *service) awaitExit(run int, proc Process, port int) {
 	never := proc.Executed()
 	why := proc.Wait()
@@ -116,17 +106,10 @@ func (s *service) awaitExit(run int, proc Process, port int) {
 	s.send(exitedMsg{run, why, never})
 }
 
-// probing returns the context of the next probes.
-func (s *service) probing() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+// beginProbes returns the context of the next probes.
+func (s *service) beginProbes() (ctx context.Context) {
+	ctx, s.endProbes = context.WithCancel(context.Background())
 	return ctx
-}
-
-// endProbes ends the probes that are under way.
-func (s *service) endProbes() {
-	s.cancel()
-	s.cancel = func() {}
 }
 
 // poll probes a new process until it is healthy or ctx ends.
@@ -139,10 +122,11 @@ func (s *service) poll(ctx context.Context, run int, proc Process) {
 		if !s.send(probedMsg{run, err}) || err == nil {
 			return
 		}
+		reached := !errors.Is(err, health.ErrRefused) && !errors.Is(err, health.ErrNoVerdict)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pollGap(time.Since(began), !errors.Is(err, health.ErrRefused) && !errors.Is(err, health.ErrNoVerdict))):
+		case <-time.After(pollGap(time.Since(began), reached)):
 		}
 	}
 }
@@ -179,21 +163,10 @@ func (s *service) healthy() {
 	s.armCheck()
 }
 
-// armCheck sets the deadline to the next check. Failures are forgotten by a check that passes
-// after stable, so there is one at that moment if there are any.
-func (s *service) armCheck() {
-	now := time.Now()
-	at := nextCheck(s.name, s.sup.began, now, s.sup.interval)
-	if confirm := s.upSince.Add(stable); s.failures > 0 && confirm.After(now) && confirm.Before(at) {
-		at = confirm
-	}
-	s.arm(at.Sub(now))
-}
-
-// check probes a running service once. It needs no deadline of its own: a probe has one, and always
+// check probes a running service once. It sets no deadline: the probe has its own and always
 // reports.
 func (s *service) check() {
-	ctx, run, proc := s.probing(), s.run, s.proc
+	ctx, run, proc := s.beginProbes(), s.run, s.proc
 	go func() { s.send(probedMsg{run, proc.Probe(ctx)}) }()
 }
 
@@ -219,7 +192,7 @@ func (s *service) checked(err error) {
 	s.armCheck()
 }
 
-// deadline is called when the timer fires; late means that the daemon or the machine was paused.
+// deadline runs when the timer fires. late reports whether the daemon or the machine was paused.
 func (s *service) deadline(late bool) {
 	switch s.state {
 	case starting:
@@ -239,13 +212,13 @@ func (s *service) deadline(late bool) {
 	}
 }
 
-// startStep counts a part of the start timeout.
+// startStep counts a step of the start timeout, and fails the start when none is left.
 func (s *service) startStep(late bool) {
 	if !late {
-		s.left -= startStep
+		s.startLeft -= startStep
 	}
-	if s.left > 0 {
-		s.arm(min(s.left, startStep))
+	if s.startLeft > 0 {
+		s.arm(min(s.startLeft, startStep))
 		return
 	}
 	err := errTimeout
@@ -258,33 +231,28 @@ func (s *service) startStep(late bool) {
 	s.startFailed(err, err.Error())
 }
 
-// spawnFailed ends a run that got no program to execute.
+// spawnFailed ends a run whose program was never executed.
 func (s *service) spawnFailed(err error) {
-	if !s.wanted {
+	switch {
+	case !s.wanted:
 		s.settle()
-		return
-	}
-	if !s.first {
+	case s.first:
+		s.startFailed(err, err.Error())
+	default:
 		s.sup.log.Printf("failed to restart '%s': %v", s.name, err)
 		s.fail(err.Error())
-		return
 	}
-	s.firstFailed(err, err.Error())
 }
 
-// startFailed ends a run that did not get healthy.
+// startFailed ends a run that did not become healthy. If it is the first run after a start, an
+// eager service is restarted. A service that a client started is given up: the client gets err once
+// its process is gone, and status lists the service if its definition could be read.
 func (s *service) startFailed(err error, why string) {
 	if !s.first {
 		s.sup.log.Printf("service '%s' failed health check after restart", s.name)
 		s.fail(why)
 		return
 	}
-	s.firstFailed(err, why)
-}
-
-// firstFailed ends a first start: an eager one is the first failure, a client's is final. It stays
-// listed if its definition could be read. Its client gets err once its process is gone.
-func (s *service) firstFailed(err error, why string) {
 	if s.read || s.eager {
 		s.sup.log.Printf("failed to start '%s': %s", s.name, why)
 	}
@@ -318,7 +286,7 @@ func (m exitedMsg) deliver(s *service) {
 		s.state = backingOff
 		s.arm(time.Until(s.retryAt))
 		s.publish()
-	default: // its grace was longer than the back-off
+	default: // the grace was longer than the back-off
 		s.spawn()
 	}
 }
@@ -357,13 +325,14 @@ func (s *service) giveUp(why string) {
 	s.publish()
 }
 
-// terminate ends the process, if there is one, with grace.
+// terminate ends the process, if there is one. It gives the process its grace unless noGrace is
+// set.
 func (s *service) terminate() {
 	s.endProbes()
 	switch {
 	case s.proc == nil:
 		s.settle()
-	case s.hurry:
+	case s.noGrace:
 		s.kill()
 	default:
 		s.proc.Terminate()
@@ -378,8 +347,9 @@ func (s *service) kill() {
 	s.arm(killTimeout)
 }
 
-// giveUpKilling reports a process that survives SIGKILL to all who wait. It stays listed as failed,
-// and is not signalled again; if it ever goes, so does the entry of a service that was stopped.
+// giveUpKilling answers every waiting client that a process survived SIGKILL. The service is listed
+// as failed, and its process is not signalled again. If the process ends later, a service that was
+// stopped leaves the list.
 func (s *service) giveUpKilling() {
 	err := s.stuckError()
 	s.sup.log.Printf("%v", err)
@@ -395,7 +365,8 @@ func (s *service) giveUpKilling() {
 	s.publish()
 }
 
-// settle runs when an unwanted service has no process left. The entry goes before the answers do.
+// settle runs when an unwanted service has no process left. It changes the list before it answers
+// anybody.
 func (s *service) settle() {
 	s.timer.Stop()
 	var refused []chan<- startReply

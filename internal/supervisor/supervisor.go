@@ -1,6 +1,6 @@
-// Package supervisor keeps services in the state that clients asked for. One goroutine, the actor in
-// actor.go, owns each service and everything about it; the Supervisor only finds it by name. No lock
-// is held across a spawn, a probe, a wait or a channel send, so that no service can delay another.
+// Package supervisor keeps services in the state that clients asked for. One goroutine, the actor
+// in actor.go, owns each service and everything about it. The Supervisor only finds it by name. No
+// lock is held across a spawn, a probe, a wait or a channel send, so no service delays another.
 package supervisor
 
 import (
@@ -16,35 +16,35 @@ import (
 	"zr/internal/packages"
 )
 
-// A System is the world outside: installed packages and processes.
+// A System gives access to installed packages and processes.
 type System interface {
-	// Load returns what an installed package runs. Its errors are meant for clients. If the
-	// definition could be read, the Service is valid beside an error.
+	// Load returns the service of an installed package. Its errors are meant for clients. If the
+	// definition could be read, the Service is valid even if there is an error.
 	Load(name string) (packages.Service, error)
 	// Start checks that the port is free and makes the process of a service. Its errors are meant
 	// for clients.
 	Start(packages.Service) (Process, error)
-	// Holder returns words for the process that listens on port, or "".
+	// Holder describes the process that listens on port; "" if there is none.
 	Holder(port int) string
 }
 
-// A Process is a started service and all that belongs to it.
+// A Process is the main process of a service and everything that it started.
 type Process interface {
 	Pid() int
-	Count() int      // of its processes; 0: unknown
+	Count() int      // how many processes it is; 0: unknown
 	Executed() error // waits until its program runs, or returns why it never will
-	// Probe returns nil if the service is healthy and it is this process that answered. An error
-	// that is health.ErrNoVerdict says nothing of the service; one that is a *ForeignError is final.
+	// Probe returns nil if the service is healthy and this process answered. health.ErrNoVerdict
+	// says nothing about the service. A *ForeignError fails a start at once.
 	Probe(context.Context) error
 	Terminate()
 	Kill()
-	Wait() (how string) // waits until nothing is left of it; called once
+	Wait() (how string) // returns how it exited once all of it is gone; called once
 }
 
-// DefaultInterval is how often a running service is checked: the original's.
+// DefaultInterval is how often a running service is checked.
 const DefaultInterval = 10 * time.Second
 
-// ErrShutdown is the answer to a start once the daemon is ending.
+// ErrShutdown answers a start when the daemon is ending.
 var ErrShutdown = errors.New("the daemon is shutting down")
 
 // A Supervisor is safe for concurrent use.
@@ -56,12 +56,11 @@ type Supervisor struct {
 
 	mu       sync.Mutex
 	services map[string]*service
-	ports    map[int]string // whose each port is, from the spawn until the service is stopped or failed
+	ports    map[int]string // the service of each port, from its spawn until it is stopped or failed
 	closed   bool
 }
 
-// New returns a Supervisor without services that checks running ones every
-// interval.
+// New returns a Supervisor without services. It checks running services every interval.
 func New(sys System, logger *log.Logger, interval time.Duration) *Supervisor {
 	return &Supervisor{
 		sys: sys, log: logger, interval: interval, began: time.Now(),
@@ -70,8 +69,8 @@ func New(sys System, logger *log.Logger, interval time.Duration) *Supervisor {
 	}
 }
 
-// Start brings the service up and returns its port once it is healthy. An
-// error means that it is not running: stopped, never started or failed.
+// Start brings the service up and returns its port once it is healthy. An error means that it is
+// not running: it was stopped, was never started or failed.
 func (s *Supervisor) Start(name string) (int, error) {
 	reply := make(chan startReply, 1)
 	for {
@@ -86,9 +85,9 @@ func (s *Supervisor) Start(name string) (int, error) {
 	}
 }
 
-// StartEager brings a service up with the daemon: if its first start fails, or its package cannot
-// be read, that is retried as a restart is. It returns when the first attempt has ended. A package
-// that can be read and turns out not to be eager is not started.
+// StartEager brings a service up with the daemon. If its first start fails, or its package cannot
+// be read, that is retried like a restart. If the package is read later and is not eager, the
+// service is not started. StartEager returns when the first attempt has ended.
 func (s *Supervisor) StartEager(name string) {
 	tried := make(chan struct{})
 	if svc, err := s.forStart(name); err == nil && svc.send(eagerMsg{tried}) {
@@ -96,8 +95,8 @@ func (s *Supervisor) StartEager(name string) {
 	}
 }
 
-// Stop returns once nothing is left of the service, which need not exist. An error means that a
-// process survived SIGKILL.
+// Stop returns once the service has no process left. The service need not exist. An error means
+// that a process survived SIGKILL.
 func (s *Supervisor) Stop(name string) error { return s.stop(name, stopMsg{}) }
 
 func (s *Supervisor) stop(name string, m stopMsg) error {
@@ -116,8 +115,8 @@ func (s *Supervisor) stop(name string, m stopMsg) error {
 	}
 }
 
-// Shutdown stops all services side by side, refuses every further start, and
-// returns once they are gone; its error names those that are not.
+// Shutdown stops all services side by side and refuses every further start. It returns once the
+// services are gone. Its error names the services that are not.
 func (s *Supervisor) Shutdown() error { return s.shutdown(stopMsg{last: true}) }
 
 // Kill is Shutdown without grace.
@@ -170,15 +169,14 @@ func (s *Supervisor) forStart(name string) (*service, error) {
 	return svc, nil
 }
 
-// forget removes a service that has ended. What is sent to it from now on
-// finds it gone, and is sent to its successor.
+// forget removes a service that has ended. A message that meets it later is sent to its successor.
 func (s *Supervisor) forget(svc *service) {
 	s.mu.Lock()
 	delete(s.services, svc.name)
 	s.mu.Unlock()
 }
 
-// claim gives the port to a service, unless it is another's.
+// claim gives the port to a service unless another service has it.
 func (s *Supervisor) claim(port int, name string) error {
 	s.mu.Lock()
 	owner, taken := s.ports[port]
@@ -203,7 +201,7 @@ func (s *Supervisor) spawn(pkg packages.Service) (Process, error) {
 	return s.sys.Start(pkg)
 }
 
-// release gives back every port of the service but keep.
+// release frees every port of the service but keep.
 func (s *Supervisor) release(name string, keep int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,9 +15,19 @@ import (
 	"zr/internal/sockets"
 )
 
-// NewSystem returns the real System, of the packages in home.
+// NewSystem returns the real System for the packages in home.
 func NewSystem(home *packages.Home, starter *process.Starter, table *sockets.Table) System {
 	return &system{home, starter, table}
+}
+
+// A ForeignError means that another process's socket has a service's port.
+type ForeignError struct {
+	Port   int
+	Holder string
+}
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("port %d is held by %s", e.Port, e.Holder)
 }
 
 type system struct {
@@ -26,7 +36,7 @@ type system struct {
 	table   socketTable
 }
 
-// socketTable is what a system asks of a *sockets.Table.
+// socketTable is the part of *sockets.Table that a system needs.
 type socketTable interface {
 	Listener(port int) (inode uint32, err error)
 	Held(inode uint32, pids ...int) (held, sure bool)
@@ -61,11 +71,11 @@ type instance struct {
 	*process.Process
 	pkg   packages.Service
 	table socketTable
-	inode atomic.Uint32 // of the listener that was found to be its own, which need not be looked at again
+	inode atomic.Uint32 // of the listener that was found to be its own; it is not looked up again
 }
 
-// Probe looks at the listener whatever the reply was: another process that answers 404, or nothing,
-// keeps the service from its port just as well.
+// Probe returns nil if the service is healthy. It looks at the owner of the port whatever the reply
+// was: another process that answers 404, or nothing, keeps the service from its port just as well.
 func (i *instance) Probe(ctx context.Context) error {
 	err := health.Probe(ctx, i.pkg.Port, i.pkg.Health, i.pkg.HealthTimeout)
 	if errors.Is(err, health.ErrNoVerdict) {
@@ -79,11 +89,11 @@ func (i *instance) Probe(ctx context.Context) error {
 	return err
 }
 
-// looking is held by the one that looks into /proc: side by side, many would take a thread each.
-var looking sync.Mutex
+// scanning lets one goroutine at a time read /proc. Many at once would each take a thread.
+var scanning sync.Mutex
 
-// checkListener returns an error unless the listener on the port is the service's. A listener whose
-// owner cannot be known is taken for the service's, if no other process is seen to have it.
+// checkListener returns an error unless the listener on the port is the service's. If the owner
+// cannot be known, and no other process is seen to have the socket, it counts as the service's.
 func (i *instance) checkListener() error {
 	port := i.pkg.Port
 	inode, err := i.table.Listener(port)
@@ -93,21 +103,21 @@ func (i *instance) checkListener() error {
 	case err != nil || inode == i.inode.Load():
 		return nil
 	}
-	looking.Lock()
-	defer looking.Unlock()
-	held, _ := i.table.Held(inode, i.Pid())
-	if sure := true; !held {
-		if held, sure = i.table.Held(inode, i.Members()...); !sure {
-			_, others := i.table.Holder(inode)
-			held = !others
-		}
+	scanning.Lock()
+	defer scanning.Unlock()
+	held, sure := i.table.Held(inode, i.Pid())
+	if !held {
+		held, sure = i.table.Held(inode, i.Members()...)
+	}
+	if !held && !sure {
+		_, others := i.table.Holder(inode)
+		held = !others
 	}
 	if held {
 		i.inode.Store(inode)
 		return nil
 	}
-	// The listener of a process that is just exiting is in the table for a moment longer than among
-	// its descriptors.
+	// A process that is exiting loses its descriptors a moment before its listener leaves the table.
 	if again, err := i.table.Listener(port); err != nil || again != inode {
 		return fmt.Errorf("the listener on port %d has just changed", port)
 	}

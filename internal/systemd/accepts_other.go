@@ -4,5 +4,5 @@ package systemd
 
 import "net"
 
-// accepts has nothing to find out where no socket can be handed over.
+// accepts returns true. No manager hands over sockets on this system.
 func accepts(*net.TCPListener) bool { return true }

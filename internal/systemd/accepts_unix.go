@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// accepts tells a listener from a connection: package net takes both for the former.
+// accepts reports whether l is a listener. Package net also makes a TCPListener of a connection.
 func accepts(l *net.TCPListener) bool {
 	conn, err := l.SyscallConn()
 	if err != nil {

@@ -8,13 +8,12 @@ import (
 	"strconv"
 )
 
-// firstFD is where the sockets that a manager hands over begin.
+// firstFD is the first descriptor that a manager hands over.
 const firstFD = 3
 
-// Listener returns the socket that the manager handed to this process, or nil
-// if it handed none. It must be one TCP listener on a loopback address; everything
-// else is an error that says what was found. Call it once: it
-// takes the descriptor away, and what it returns is closed on exec.
+// Listener returns the socket that the manager handed to this process, or nil if it handed none.
+// Everything but one TCP listener on a loopback address is an error. Call it once, because it
+// closes the descriptor. The socket that it returns is closed on exec.
 func Listener() (*net.TCPListener, error) {
 	count := os.Getenv("LISTEN_FDS")
 	if count == "" || !meant("LISTEN_PID", false) {
@@ -30,7 +29,7 @@ func Listener() (*net.TCPListener, error) {
 		return nil, fmt.Errorf("the manager handed over %d sockets: exactly one is served, so its unit needs exactly one ListenStream=", n)
 	}
 	f := os.NewFile(firstFD, "LISTEN_FDS")
-	defer f.Close() // what follows uses a copy
+	defer f.Close() // tcpListener makes a copy
 	l, err := tcpListener(f)
 	if err != nil {
 		return nil, fmt.Errorf("the socket that the manager handed over cannot be used: %w", err)

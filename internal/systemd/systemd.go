@@ -1,10 +1,9 @@
-// Package systemd speaks the three protocols between systemd, or a manager
-// that imitates it, and a daemon that it runs: notification, watchdog and
-// socket activation. Without such a manager every function finds
-// nothing to do. See sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3).
+// Package systemd speaks the three protocols between systemd, or a manager that imitates it, and a
+// daemon: notification, watchdog and socket activation. Without such a manager its functions do
+// nothing. See sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3).
 //
-// The variables that it reads are meant for one process. It leaves them in
-// place; whoever starts others must not pass them on.
+// It reads variables that are meant for one process, and leaves them in place. A program must not
+// pass them on to processes that it starts.
 package systemd
 
 import (
@@ -16,20 +15,20 @@ import (
 	"time"
 )
 
-// sendTimeout bounds the wait for a manager that is behind with its reading.
+// sendTimeout bounds the wait for a manager whose socket is full.
 const sendTimeout = 5 * time.Second
 
-// Notified tells whether a manager wants to be notified.
+// Notified reports whether a manager wants to be notified.
 func Notified() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
-// Notify sends assignments such as "READY=1" to the manager, together as one
-// message. Without a manager that wants it, it does nothing.
+// Notify sends assignments such as "READY=1" to the manager as one message. It does nothing unless
+// Notified.
 func Notify(assignments ...string) error {
 	addr := os.Getenv("NOTIFY_SOCKET")
 	if addr == "" {
 		return nil
 	}
-	if addr[0] != '/' && addr[0] != '@' { // "@": the abstract name space, as package net has it too
+	if addr[0] != '/' && addr[0] != '@' { // "@": an abstract socket, also in package net
 		return fmt.Errorf("NOTIFY_SOCKET=%s is of an unknown kind", addr)
 	}
 	conn, err := net.Dial("unixgram", addr)
@@ -42,8 +41,8 @@ func Notify(assignments ...string) error {
 	return err
 }
 
-// Watchdog returns the time within which the manager wants to hear "WATCHDOG=1" from
-// this process again and again, or 0 if it does not.
+// Watchdog returns the longest time that may pass between two "WATCHDOG=1" messages of this
+// process, or 0 if the manager expects none.
 func Watchdog() (time.Duration, error) {
 	usec := os.Getenv("WATCHDOG_USEC")
 	if usec == "" || !meant("WATCHDOG_PID", true) {
@@ -56,8 +55,7 @@ func Watchdog() (time.Duration, error) {
 	return time.Duration(n) * time.Microsecond, nil
 }
 
-// meant tells whether the variable names this process; absent is the answer if it
-// is not there.
+// meant reports whether the variable names this process. It returns absent if there is no variable.
 func meant(variable string, absent bool) bool {
 	pid, ok := os.LookupEnv(variable)
 	if !ok {
