@@ -39,9 +39,10 @@ func newForeigner(t *testing.T, port int, answer string) *foreigner {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	f := &foreigner{cmd, in, bufio.NewReader(out), holder(cmd.Process.Pid)}
+	f := &foreigner{cmd: cmd, in: in, out: bufio.NewReader(out)}
 	t.Cleanup(f.Close)
 	f.wait(t)
+	f.name = holder(cmd.Process.Pid) // it has its program's name only now
 	return f
 }
 
