@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// freeze stops the daemon and everything in more for longer than any deadline that is near.
+// freeze stops the daemon and everything in more for longer than any deadline that is near. The daemon is the first
+// that goes on.
 func (d *Daemon) freeze(long time.Duration, more ...int) {
 	pids := append([]int{d.Pid()}, more...)
 	for _, pid := range pids {
@@ -17,6 +18,7 @@ func (d *Daemon) freeze(long time.Duration, more ...int) {
 	time.Sleep(long)
 	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGCONT)
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 

@@ -207,6 +207,7 @@ func TestLeftoverServes(t *testing.T) {
 	who := holder(leftover)
 	syscall.Kill(leader, syscall.SIGKILL)
 	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): signal: killed: port %d is held by %s\n", port, who))
+	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
 	d.WaitLog(fmt.Sprintf("daemon: failed to restart 'kv': port %d is held by %s\n", port, who))
 	stop()

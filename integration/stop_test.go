@@ -125,7 +125,7 @@ func TestStopEndsABackoff(t *testing.T) {
 func TestChildThatFlushes(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	d := startDaemon(t, h)
+	d := startDaemon(t, h, "-health-interval", "1h")
 	for name, flushes := range map[string]bool{"stop": true, "crash": false} {
 		port := h.Install(name, Behaviour{ChildFlushes: 1000})
 		t.Run(name, func(t *testing.T) {

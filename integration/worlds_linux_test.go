@@ -41,9 +41,9 @@ func (h *Home) InstallFor(name string, b Behaviour, extra ...string) int {
 }
 
 // startWithoutCgroups is startDaemon where zrd can make no cgroups: for an ordinary user mostly everywhere.
-func startWithoutCgroups(t *testing.T, h *Home) *Daemon {
+func startWithoutCgroups(t *testing.T, h *Home, args ...string) *Daemon {
 	t.Helper()
-	cmd := daemonCommand(h)
+	cmd := daemonCommand(h, args...)
 	if os.Geteuid() == 0 {
 		cmd = in(t, "no-cgroups", 0, cmd)
 	}
@@ -98,22 +98,27 @@ func wantChecks(t *testing.T, h *Home, name string, n int) {
 	eventually(t, "more checks of "+name, func() bool { return len(h.Pids(name, "get")) >= before+n })
 }
 
-// A service whose main thread has ended is alive, its listener is its own, and it can be stopped.
+// A service whose main thread has ended, or that of a child which serves, is alive, its listener is its own, and it
+// can be stopped.
 func TestMainThreadExits(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
-	port := h.Install("kv", Behaviour{MainExits: true})
-	d := startDaemon(t, h, "-health-interval", "100ms")
-	d.MustStart("kv", port)
-	pid := h.Last("kv", "start")
-	if state := procStatus(t, pid, "State"); state != "Z" {
-		t.Fatalf("the main thread is in state %s, want Z", state)
-	}
-	wantChecks(t, h, "kv", 3)
-	want(t, "stop", d.Stop("kv"), okLine)
-	d.wantLog("kv", port, "started service NAME on port PORT", "stopping service NAME")
-	if !free(port) {
-		t.Error("it still has its port")
+	for name, b := range map[string]Behaviour{"its own": {MainExits: true}, "a child's": {MainExits: true, GrandchildServes: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			port := h.Install("kv", b)
+			d := startWithoutCgroups(t, h, "-health-interval", "100ms")
+			d.MustStart("kv", port)
+			if state := procStatus(t, h.Last("kv", "listen"), "State"); state != "Z" {
+				t.Fatalf("the main thread is in state %s, want Z", state)
+			}
+			wantChecks(t, h, "kv", 3)
+			want(t, "stop", d.Stop("kv"), okLine)
+			d.wantLog("kv", port, "started service NAME on port PORT", "stopping service NAME")
+			if !free(port) {
+				t.Error("it still has its port")
+			}
+		})
 	}
 }
 

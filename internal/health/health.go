@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Timeout bounds a probe whose service's definition sets no health-timeout.
+// Timeout is the default of health-timeout.
 const Timeout = 2 * time.Second
 
 const (

@@ -122,8 +122,9 @@ func newCgroups(parent string) (*cgroups, error) {
 			return nil, err
 		}
 		lock, err := lockDir(dir)
-		if err != nil {
-			continue // another zrd found the folder before it was locked, and removed it as stale
+		if err != nil { // most likely another zrd found the folder first, and removes it as stale
+			os.Remove(dir)
+			continue
 		}
 		c := &cgroups{dir, lock}
 		if err := c.try(); err != nil {
@@ -247,16 +248,17 @@ func (g *cgroup) kill() {
 	}
 }
 
-// ended reports whether the cgroup, and those below it, have no process. If a process is left, ended
-// sends SIGKILL to all. The same goes if that cannot be read, for lack of descriptors: a service
-// must not count as ended while it may still run.
-func (g *cgroup) ended() bool {
-	if g == nil {
-		return true
-	}
+// populated reports whether the cgroup, or one below it, has a process. One that cannot be read, for
+// lack of descriptors, counts as populated: a service must not count as ended while it may still run.
+func (g *cgroup) populated() bool {
 	events, err := os.ReadFile(filepath.Join(g.dir, "cgroup.events"))
 	removed := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
-	if removed || err == nil && !bytes.Contains(events, []byte("populated 1")) {
+	return !removed && (err != nil || bytes.Contains(events, []byte("populated 1")))
+}
+
+// ended reports whether no process is left, and sends SIGKILL to those that are.
+func (g *cgroup) ended() bool {
+	if g == nil || !g.populated() {
 		return true
 	}
 	g.kill()

@@ -59,9 +59,9 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 	return s, nil
 }
 
-// environment returns the environment of services. It is never nil, which would mean the daemon's.
+// environment returns the daemon's environment without managerVars.
 func environment() []string {
-	return slices.DeleteFunc(append([]string{}, os.Environ()...), func(v string) bool {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains(managerVars, name)
 	})

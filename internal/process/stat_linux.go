@@ -76,10 +76,14 @@ func groupHasLiving(group int) bool {
 
 // alone reports whether no process of the group is left but its leader, which has exited.
 func (p *Process) alone() bool {
-	if p.cgroup == nil {
+	if p.cgroup != nil && !p.cgroup.populated() {
+		return true
+	}
+	members := p.cgroup.processes()
+	if len(members) == 0 { // no cgroup, or it cannot be read
 		return !groupHasLiving(p.Pid())
 	}
-	return !slices.ContainsFunc(p.cgroup.processes(), func(pid int) bool {
+	return !slices.ContainsFunc(members, func(pid int) bool {
 		s, ok := readStat(pid)
 		return ok && s.group == p.Pid() && !s.dead
 	})

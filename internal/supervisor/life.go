@@ -366,7 +366,7 @@ func (s *service) giveUpKilling() {
 }
 
 // settle runs when an unwanted service has no process left. It changes the list before it answers
-// anybody.
+// clients.
 func (s *service) settle() {
 	s.timer.Stop()
 	var refused []chan<- startReply

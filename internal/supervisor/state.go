@@ -87,7 +87,7 @@ const (
 // pollGap returns how long to wait between two probes of a service that started elapsed ago and is
 // not healthy yet. reached reports whether the last probe reached the service.
 //
-// A probe that reaches nobody costs the service nothing, so the gap is short: a two-hundredth of
+// A probe that is refused costs the service nothing, so the gap is short: a two-hundredth of
 // elapsed lengthens a start by half a per cent at most. A service that answers gets at most 150
 // probes in ten seconds, which lengthen its start by 5 % at most.
 func pollGap(elapsed time.Duration, reached bool) time.Duration {
