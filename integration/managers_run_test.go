@@ -248,8 +248,6 @@ func adaptFile(t *testing.T, from, to string, adapt func(string) string) {
 	write(t, to, adapt(string(text)))
 }
 
-// write makes an executable file: the manager's own are too.
-
 // plain is a path that needs no quotes anywhere, and leaves room for the name of a socket, whose path may have
 // 107 bytes.
 var plain = regexp.MustCompile(`^[\w./-]{1,70}$`)
