@@ -44,10 +44,12 @@ func onNoexec(string) bool { return false }
 type cgroups struct{}
 type cgroup struct{}
 
-func (*Starter) Contain(func(string, ...any)) (string, error) { return "", errors.New("this system has no cgroups") }
-func (*Starter) Close()                   {}
-func (p *Process) Count() int             { return 0 }
-func (p *Process) Members() []int         { return []int{p.Pid()} }
-func (*cgroup) kill()                     {}
-func (*cgroup) ended() bool               { return true }
-func (*cgroup) remove()                   {}
+func (*Starter) Contain(func(string, ...any)) (string, error) {
+	return "", errors.New("this system has no cgroups")
+}
+func (*Starter) Close()           {}
+func (p *Process) Count() int     { return 0 }
+func (p *Process) Members() []int { return []int{p.Pid()} }
+func (*cgroup) kill()             {}
+func (*cgroup) ended() bool       { return true }
+func (*cgroup) remove()           {}
