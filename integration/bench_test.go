@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The figures of the README's table, each beside its limit: the same done by a
+// The figures of README.md's table, each beside its limit: the same done by a
 // program that does nothing else, in the same run on the same machine. Compare the ratios; the
 // figures themselves are the machine's.
 //

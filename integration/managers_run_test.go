@@ -248,17 +248,6 @@ func adaptFile(t *testing.T, from, to string, adapt func(string) string) {
 	write(t, to, adapt(string(text)))
 }
 
-// write makes an executable file: the manager's own are too.
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeFile(path, text, 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // plain is a path that needs no quotes anywhere, and leaves room for the name of a socket, whose path may have
 // 107 bytes.
 var plain = regexp.MustCompile(`^[\w./-]{1,70}$`)

@@ -135,3 +135,14 @@ func readFile(t testing.TB, path string) string {
 	}
 	return string(text)
 }
+
+// write makes an executable file, and the folders that lead to it.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFile(path, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -115,7 +115,7 @@ func run(opts options) error {
 
 // contain puts services into cgroups if possible, and logs how they are contained.
 func contain(starter *process.Starter, logger *daemon.Logger) {
-	if dir, err := starter.Contain(); err != nil {
+	if dir, err := starter.Contain(logger.Printf); err != nil {
 		logger.Printf("services are contained by process groups: %v", err)
 	} else {
 		logger.Printf("services are contained by cgroups below %s", dir)

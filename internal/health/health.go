@@ -21,7 +21,7 @@ const (
 	maxReply = 64 << 10 // bytes that are read of a reply
 	maxLine  = 4 << 10  // bytes of a line of its head
 
-	// After the verdict, a service may take this long to end its reply. If the connection were closed
+	// After the verdict, and after each further piece within the timeout, a service may take this long to end its reply. If the connection were closed
 	// earlier, the service's next write would fail with EPIPE.
 	lingerTime = time.Second
 	// A service that has sent as much as its Content-Length says may take this long to hang up.
@@ -63,7 +63,8 @@ func Probe(ctx context.Context, port int, path string, timeout time.Duration) er
 // A probe is one connection to a service.
 type probe struct {
 	conn   net.Conn
-	left   time.Duration // the time that remains for the current step
+	left   time.Duration // the time that remains for what is being done
+	more   time.Time     // until then, each piece of the reply gives it more time
 	reply  *bufio.Reader
 	length int64 // Content-Length; -1: the body lasts until the end
 }
@@ -131,6 +132,9 @@ func (p *probe) Read(buf []byte) (int, error) {
 		default:
 			p.left -= min(took, wait)
 		}
+		if n > 0 && began.Before(p.more) {
+			p.left = lingerTime
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
@@ -187,12 +191,12 @@ func (p *probe) hangUp() {
 	if p.reply == nil {
 		return
 	}
-	p.left = lingerTime
+	p.more, p.left = time.Now().Add(p.left), lingerTime
 	if p.skipHead() == nil && p.length >= 0 {
 		if n, _ := io.CopyN(io.Discard, p.reply, p.length); n < p.length {
 			return
 		}
-		p.left = hangUpTime
+		p.more, p.left = time.Time{}, hangUpTime
 	}
 	io.Copy(io.Discard, p.reply)
 }

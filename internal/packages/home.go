@@ -10,17 +10,22 @@ import (
 	"time"
 )
 
-// A read from a disk that does not answer blocks a thread without limit. So at most one read of
-// each name and maxReads in all are under way at a time, and no caller waits longer than readLimit.
+// A read from a disk that does not answer blocks a thread without limit. So each name has at most
+// one read at a time, and there are at most maxReads, of which maxQuick have begun within slowRead:
+// reads that wait for a disk keep no other from theirs. No caller waits for a read longer than
+// readLimit.
 const (
-	maxReads  = 8
+	maxReads  = 256
+	maxQuick  = 8
+	slowRead  = time.Second
 	readLimit = 10 * time.Second
 )
 
 // A Home is the folder that holds modules/ and store/. It is safe for concurrent use.
 type Home struct {
 	dir   string
-	slots chan struct{} // one for each read
+	reads chan struct{} // holds one element for each read
+	quick chan struct{} // holds one element for each read that has just begun
 
 	mu   sync.Mutex
 	busy map[string]chan struct{} // by name: closed when the read of its files ends
@@ -31,11 +36,11 @@ func Open(dir string) *Home {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	return &Home{dir: dir, slots: make(chan struct{}, maxReads), busy: make(map[string]chan struct{})}
+	return &Home{dir: dir, reads: make(chan struct{}, maxReads), quick: make(chan struct{}, maxQuick), busy: make(map[string]chan struct{})}
 }
 
 // within calls read in a goroutine, at most one for each package name at a time, and returns its
-// result. It gives up after readLimit. The read then keeps its slot and its name until it ends.
+// result. It gives up after readLimit. The read then keeps its thread and its name until it ends.
 func within[T any](h *Home, name string, read func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -45,6 +50,7 @@ func within[T any](h *Home, name string, read func() (T, error)) (T, error) {
 	defer limit.Stop()
 	end, ok := h.reserve(name, limit.C)
 	if ok {
+		limit.Reset(readLimit)
 		done := make(chan result, 1)
 		go func() {
 			defer end()
@@ -64,8 +70,8 @@ func within[T any](h *Home, name string, read func() (T, error)) (T, error) {
 	return none, fmt.Errorf("package '%s': the disk with %s did not answer within %v", name, h.dir, readLimit)
 }
 
-// reserve waits until no other read of name is under way and one of the slots is free. It returns
-// the function that gives both back.
+// reserve waits until no other read of name is under way, and it is the turn of this one. It returns
+// the function that ends the reservation.
 func (h *Home) reserve(name string, limit <-chan time.Time) (end func(), ok bool) {
 	mine := make(chan struct{})
 	for {
@@ -91,12 +97,20 @@ func (h *Home) reserve(name string, limit <-chan time.Time) (end func(), ok bool
 		close(mine)
 	}
 	select {
-	case h.slots <- struct{}{}:
-		return func() { <-h.slots; free() }, true
+	case h.reads <- struct{}{}:
 	case <-limit:
 		free()
 		return nil, false
 	}
+	h.quick <- struct{}{}
+	slow := sync.OnceFunc(func() { <-h.quick })
+	timer := time.AfterFunc(slowRead, slow)
+	return func() {
+		timer.Stop()
+		slow()
+		<-h.reads
+		free()
+	}, true
 }
 
 // readFile reads a regular file of at most limit bytes. It opens no other kind: opening a device

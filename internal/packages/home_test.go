@@ -72,29 +72,45 @@ func TestReadsAreFresh(t *testing.T) {
 	})
 }
 
-// However many packages lie on a disk that does not answer, few threads wait for it.
+// However many packages lie on a disk that does not answer, a bounded number of threads waits for
+// it, few of them begin at once, and a package on another disk is read all the same.
 func TestStuckHome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := Open("/home")
 		disk := make(chan struct{})
-		reads := make(chan string, 100)
-		for i := range 100 {
-			go within(h, "kv-"+strconv.Itoa(i), func() (int, error) {
-				reads <- "kv"
-				<-disk
-				return 0, nil
-			})
+		var reads atomic.Int64
+		stuck := func(n int) {
+			for range n {
+				name := "kv-" + strconv.FormatInt(reads.Load(), 10) + "-" + strconv.Itoa(n)
+				n--
+				go within(h, name, func() (int, error) {
+					reads.Add(1)
+					<-disk
+					return 0, nil
+				})
+			}
+			synctest.Wait()
 		}
+		read := func() error {
+			_, err := within(h, "kv", func() (int, error) { return 0, nil })
+			return err
+		}
+		stuck(100)
+		if n := reads.Load(); n != maxQuick {
+			t.Errorf("%d reads begin at once", n)
+		}
+		time.Sleep(time.Minute)
+		if err := read(); err != nil || reads.Load() != 100 {
+			t.Errorf("beside %d of 100: %v", reads.Load(), err)
+		}
+		stuck(2 * maxReads)
 		time.Sleep(time.Hour)
-		if n := len(reads); n != 8 {
-			t.Errorf("%d reads at once", n)
-		}
-		if _, err := within(h, "kv", func() (int, error) { return 0, nil }); err == nil || err.Error() != slowDisk {
-			t.Errorf("beside them: %v", err)
+		if err := read(); err == nil || err.Error() != slowDisk || reads.Load() != maxReads {
+			t.Errorf("beside %d: %v", reads.Load(), err)
 		}
 		close(disk)
 		synctest.Wait()
-		if _, err := within(h, "kv", func() (int, error) { return 0, nil }); err != nil {
+		if err := read(); err != nil {
 			t.Errorf("after them: %v", err)
 		}
 	})

@@ -82,6 +82,7 @@ func (h *Home) load(name string) (Service, error) {
 		return Service{}, fmt.Errorf("service '%s' has no port configured", name)
 	}
 	s := def.service(name, r.current, dir)
+	s.Eager = s.Eager && r.active
 	if def.binary == "" {
 		return s, fmt.Errorf("package '%s' has no binary", name)
 	}

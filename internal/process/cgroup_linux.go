@@ -20,6 +20,7 @@ import (
 type cgroups struct {
 	dir  string
 	lock *os.File
+	log  func(format string, args ...any)
 }
 
 // folderPattern names the folders of zrd, with digits for the star. The name is long because a
@@ -32,13 +33,13 @@ const cleanTimeout = 5 * time.Second
 // Contain makes Start run every process in its own cgroup. Before that it ends the processes that a
 // killed zrd left in the same place. It returns the folder, or an error that says why there are
 // process groups only. Call it before the first Start.
-func (s *Starter) Contain() (dir string, err error) {
+func (s *Starter) Contain(log func(format string, args ...any)) (dir string, err error) {
 	parent, err := ownCgroup()
 	if err != nil {
 		return "", err
 	}
 	removeStale(parent)
-	s.cgroups, err = newCgroups(parent)
+	s.cgroups, err = newCgroups(parent, log)
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +116,7 @@ func unescape(path string) string {
 	return path
 }
 
-func newCgroups(parent string) (*cgroups, error) {
+func newCgroups(parent string, log func(format string, args ...any)) (*cgroups, error) {
 	for range 10 {
 		dir, err := os.MkdirTemp(parent, folderPattern)
 		if err != nil {
@@ -126,7 +127,7 @@ func newCgroups(parent string) (*cgroups, error) {
 			os.Remove(dir)
 			continue
 		}
-		c := &cgroups{dir, lock}
+		c := &cgroups{dir, lock, log}
 		if err := c.try(); err != nil {
 			c.close()
 			return nil, err
@@ -207,18 +208,28 @@ func removeTree(dir string) {
 	}
 }
 
-// start makes run start a process in a new cgroup for the service. If that is impossible, because
-// of a limit or an old kernel, or if c is nil, the process runs without one.
+// start makes run start a process in a new cgroup for the service. If that is impossible, because of
+// a limit on cgroups or an old kernel, the process runs without one, and the log says so. A shortage
+// that passes is an error. If c is nil, there are no cgroups.
 func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process, error)) (*os.Process, *cgroup, error) {
 	if c != nil {
-		if g, err := c.create(name); err == nil {
-			leader, err := run(&syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(g.fd.Fd())})
+		g, err := c.create(name)
+		if err == nil {
+			var leader *os.Process
+			leader, err = run(&syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(g.fd.Fd())})
 			g.fd.Close()
 			if err == nil {
 				return leader, g, nil
 			}
 			g.remove()
+			if errors.Is(err, syscall.EAGAIN) {
+				return nil, nil, err
+			}
 		}
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
+			return nil, nil, err
+		}
+		c.log("service '%s' is not contained by a cgroup: %v", name, err)
 	}
 	leader, err := run(&syscall.SysProcAttr{})
 	return leader, nil, err

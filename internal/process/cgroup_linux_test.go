@@ -55,7 +55,7 @@ func contained(t *testing.T) *Starter {
 		}
 	})
 	s := newStarter(nil)
-	if s.cgroups, err = newCgroups(parent); err != nil {
+	if s.cgroups, err = newCgroups(parent, t.Logf); err != nil {
 		t.Skipf("no cgroups below %s: %v", parent, err)
 	}
 	return s

@@ -65,6 +65,9 @@ func (p *Process) awaitExit() *os.ProcessState {
 	return nil
 }
 
+// Exited reports whether the leader has exited and has not been reaped.
+func (p *Process) Exited() bool { return isZombie(p.Pid(), syscall.WNOHANG) }
+
 // isZombie reports whether a child has exited, and does not reap it. Without WNOHANG it waits for
 // that.
 func isZombie(pid, options int) bool {

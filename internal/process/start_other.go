@@ -35,16 +35,21 @@ func (p *Process) awaitExit() *os.ProcessState {
 	return state
 }
 
+// Exited is not known here before Wait returns.
+func (p *Process) Exited() bool { return false }
+
 func onNoexec(string) bool { return false }
 
 // These systems have no cgroups.
 type cgroups struct{}
 type cgroup struct{}
 
-func (*Starter) Contain() (string, error) { return "", errors.New("this system has no cgroups") }
-func (*Starter) Close()                   {}
-func (p *Process) Count() int             { return 0 }
-func (p *Process) Members() []int         { return []int{p.Pid()} }
-func (*cgroup) kill()                     {}
-func (*cgroup) ended() bool               { return true }
-func (*cgroup) remove()                   {}
+func (*Starter) Contain(func(string, ...any)) (string, error) {
+	return "", errors.New("this system has no cgroups")
+}
+func (*Starter) Close()           {}
+func (p *Process) Count() int     { return 0 }
+func (p *Process) Members() []int { return []int{p.Pid()} }
+func (*cgroup) kill()             {}
+func (*cgroup) ended() bool       { return true }
+func (*cgroup) remove()           {}

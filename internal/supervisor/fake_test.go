@@ -104,7 +104,12 @@ type proc struct {
 
 func (p *proc) Pid() int { return p.pid }
 
-func (p *proc) Count() int   { return 1 }
+func (p *proc) Count() int { return 1 }
+func (p *proc) Exited() bool {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return !p.lives
+}
 func (p *proc) Wait() string { return <-p.exited }
 
 func (p *proc) Executed() error {

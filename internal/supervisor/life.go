@@ -137,6 +137,7 @@ func (m probedMsg) deliver(s *service) {
 	}
 	var foreign *ForeignError
 	switch {
+	case m.err != nil && s.proc != nil && s.proc.Exited(): // that is why, and is reported next
 	case s.state == running:
 		s.checked(m.err)
 	case s.state != starting:
@@ -206,7 +207,11 @@ func (s *service) deadline(late bool) {
 	case ending:
 		s.kill()
 	case killed:
-		s.giveUpKilling()
+		if late { // the news of its end may be on the way
+			s.arm(killTimeout)
+		} else {
+			s.giveUpKilling()
+		}
 	case backingOff:
 		s.spawn()
 	}

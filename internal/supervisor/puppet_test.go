@@ -108,6 +108,7 @@ func (p *puppet) Pid() int          { return 101 }
 func (p *puppet) Terminate()        {}
 
 func (p *puppet) Count() int      { return 1 }
+func (p *puppet) Exited() bool    { return false }
 func (p *puppet) Executed() error { return nil }
 func (p *puppet) Wait() string    { return <-p.exits }
 

@@ -32,6 +32,7 @@ type System interface {
 type Process interface {
 	Pid() int
 	Count() int      // how many processes it is; 0: unknown
+	Exited() bool    // reports whether it has exited, which Wait will say; false if unknown
 	Executed() error // waits until its program runs, or returns why it never will
 	// Probe returns nil if the service is healthy and this process answered. health.ErrNoVerdict
 	// says nothing about the service. A *ForeignError fails a start at once.

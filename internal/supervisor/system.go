@@ -99,7 +99,7 @@ func (i *instance) checkListener() error {
 	inode, err := i.table.Listener(port)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("the answer on port %d comes from no listener", port)
+		return fmt.Errorf("%w: the answer on port %d comes from no listener", health.ErrNoVerdict, port)
 	case err != nil || inode == i.inode.Load():
 		return nil
 	}
@@ -119,7 +119,7 @@ func (i *instance) checkListener() error {
 	}
 	// A process that is exiting loses its descriptors a moment before its listener leaves the table.
 	if again, err := i.table.Listener(port); err != nil || again != inode {
-		return fmt.Errorf("the listener on port %d has just changed", port)
+		return fmt.Errorf("%w: the listener on port %d has just changed", health.ErrNoVerdict, port)
 	}
 	holder, _ := i.table.Holder(inode)
 	return &ForeignError{port, holder.String()}

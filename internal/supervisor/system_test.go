@@ -51,9 +51,9 @@ func TestWhoseListener(t *testing.T) {
 		table fakeTable
 		want  string
 	}{
-		{fakeTable{listeners: []uint32{0}}, "the answer on port 9200 comes from no listener"},
-		{fakeTable{listeners: []uint32{7, 0}}, "the listener on port 9200 has just changed"},
-		{fakeTable{listeners: []uint32{7, 8}}, "the listener on port 9200 has just changed"},
+		{fakeTable{listeners: []uint32{0}}, "cannot probe: the answer on port 9200 comes from no listener"},
+		{fakeTable{listeners: []uint32{7, 0}}, "cannot probe: the listener on port 9200 has just changed"},
+		{fakeTable{listeners: []uint32{7, 8}}, "cannot probe: the listener on port 9200 has just changed"},
 		{fakeTable{listeners: []uint32{7, 7}}, "port 9200 is held by another process"},
 		{fakeTable{listeners: []uint32{7}, doubt: true}, ""},
 		{fakeTable{listeners: []uint32{7, 7}, doubt: true, seen: true}, "port 9200 is held by another process"},
