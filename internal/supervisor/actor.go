@@ -173,8 +173,11 @@ func (m startMsg) deliver(s *service) {
 		m.reply <- startReply{err: s.stuckError()}
 	default:
 		s.starts = append(s.starts, m.reply)
-		if s.state == idle || s.state == failed {
+		switch {
+		case s.state == idle, s.state == failed:
 			s.begin(false)
+		case s.state == backingOff && s.eager && !s.read: // it may have been repaired
+			s.spawn()
 		}
 	}
 }

@@ -92,6 +92,31 @@ func TestEagerThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A client that asks for one gets the reason at once, and so does each further one.
+func TestStartOfAnEagerThatCannotBeRead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startEager("new")
+		w.forget()
+		w.start("new")
+		w.start("new")
+		w.expect(`
+			0s daemon: failed to start 'new': package 'new' not found
+			0s daemon: service 'new' unhealthy (failure 2/5): package 'new' not found
+			0s daemon: restarting 'new' in 2s
+			0s daemon: failed to start 'new': package 'new' not found
+			0s daemon: service 'new' unhealthy (failure 3/5): package 'new' not found
+			0s daemon: restarting 'new' in 4s
+			0s start new: package 'new' not found
+			0s start new: package 'new' not found
+		`)
+		w.installEager("new", 9300)
+		w.start("new")
+		if info := w.info("new"); info.Status != "running" {
+			t.Errorf("status: %+v", info)
+		}
+	})
+}
+
 func TestStopOfAnEager(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.installEager("kv", 9200)

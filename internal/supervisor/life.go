@@ -262,6 +262,9 @@ func (s *service) startFailed(err error, why string) {
 		s.sup.log.Printf("failed to start '%s': %s", s.name, why)
 	}
 	if s.eager {
+		if !s.read { // a client need not wait for the back-off
+			s.answerStarts(startReply{err: err})
+		}
 		s.fail(why)
 		return
 	}
