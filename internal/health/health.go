@@ -21,8 +21,9 @@ const (
 	maxReply = 64 << 10 // bytes that are read of a reply
 	maxLine  = 4 << 10  // bytes of a line of its head
 
-	// After the verdict, and after each further piece within the timeout, a service may take this long to end its reply. If the connection were closed
-	// earlier, the service's next write would fail with EPIPE.
+	// After the verdict, and after each further piece within the timeout, a service may take this
+	// long to end its reply. If the connection were closed earlier, the service's next write would
+	// fail with EPIPE.
 	lingerTime = time.Second
 	// A service that has sent as much as its Content-Length says may take this long to hang up.
 	hangUpTime = 50 * time.Millisecond

@@ -70,8 +70,8 @@ func within[T any](h *Home, name string, read func() (T, error)) (T, error) {
 	return none, fmt.Errorf("package '%s': the disk with %s did not answer within %v", name, h.dir, readLimit)
 }
 
-// reserve waits until no other read of name is under way, and it is the turn of this one. It returns
-// the function that ends the reservation.
+// reserve waits until no other read of name is under way, and it is the turn of this one. It
+// returns the function that ends the reservation.
 func (h *Home) reserve(name string, limit <-chan time.Time) (end func(), ok bool) {
 	mine := make(chan struct{})
 	for {

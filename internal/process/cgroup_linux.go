@@ -208,9 +208,9 @@ func removeTree(dir string) {
 	}
 }
 
-// start makes run start a process in a new cgroup for the service. If that is impossible, because of
-// a limit on cgroups or an old kernel, the process runs without one, and the log says so. A shortage
-// that passes is an error. If c is nil, there are no cgroups.
+// start makes run start a process in a new cgroup for the service. If that is impossible, because
+// of a limit on cgroups or an old kernel, the process runs without one, and the log says so. A
+// shortage that passes is an error. If c is nil, there are no cgroups.
 func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process, error)) (*os.Process, *cgroup, error) {
 	if c != nil {
 		g, err := c.create(name)
@@ -259,8 +259,8 @@ func (g *cgroup) kill() {
 	}
 }
 
-// populated reports whether the cgroup, or one below it, has a process. One that cannot be read, for
-// lack of descriptors, counts as populated: a service must not count as ended while it may still run.
+// populated reports whether the cgroup, or one below it, has a process. If that cannot be read, for
+// lack of descriptors, it says yes: a service must not count as ended while it may still run.
 func (g *cgroup) populated() bool {
 	events, err := os.ReadFile(filepath.Join(g.dir, "cgroup.events"))
 	removed := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)

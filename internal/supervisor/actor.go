@@ -218,6 +218,14 @@ func (m stopMsg) deliver(s *service) {
 	}
 }
 
+// begin starts a service that was not wanted before.
+func (s *service) begin(eager bool) {
+	s.wanted, s.first, s.eager = true, true, eager
+	s.givenUp, s.verdict, s.read = false, nil, false
+	s.failures, s.restarts, s.lastErr = 0, 0, ""
+	s.spawn()
+}
+
 func (s *service) answerStarts(r startReply) {
 	for _, reply := range s.starts {
 		reply <- r

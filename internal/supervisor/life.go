@@ -9,14 +9,6 @@ import (
 	"zr/internal/health"
 )
 
-// begin starts a service that was not wanted before.
-func (s *service) begin(eager bool) {
-	s.wanted, s.first, s.eager = true, true, eager
-	s.givenUp, s.verdict, s.read = false, nil, false
-	s.failures, s.restarts, s.lastErr = 0, 0, ""
-	s.spawn()
-}
-
 // spawn begins the next run: it reads the receipt and the definition afresh. A goroutine does that,
 // so that a stop does not wait for a slow disk.
 func (s *service) spawn() {
