@@ -250,12 +250,12 @@ func (v villain) checkGone(h *Home) {
 }
 
 // listensLate is a service whose restart is given up after 10 s, and which then listens, in the
-// 2 s that it has left, as SIGTERM does not end it. It is not its successor.
+// 20 s that it has left, as SIGTERM does not end it. It is not its successor.
 func listensLate(d *Daemon) {
 	h, t := d.Home, d.t
-	port := h.Install("late", Behaviour{}, `start-timeout = "10s"`)
+	port := h.Install("late", Behaviour{}, `start-timeout = "10s"`, `stop-timeout = "20s"`)
 	d.MustStart("late", port)
-	h.Behave("late", Behaviour{ListenAfter: 10500, IgnoreTerm: true})
+	h.Behave("late", Behaviour{ListenNever: true, IgnoreTerm: true})
 	h.Kill("late")
 	eventually(t, "the restart of late", func() bool { return len(h.Pids("late", "start")) == 2 })
 	second := h.Last("late", "start")
