@@ -33,6 +33,7 @@ type Starter struct {
 	env                  []string
 	jobs                 chan func()
 	cgroups              *cgroups // nil: process groups only
+	lead                 atomic.Int64
 }
 
 // managerVars are the variables of systemd's notification, watchdog and socket activation
@@ -98,6 +99,17 @@ func (s *Starter) Start(c Command) (*Process, error) {
 	}
 	r := <-done
 	return r.p, r.err
+}
+
+// Lead returns the shortest time that a program took from Start until it was executed; 0 if that is
+// not known yet.
+func (s *Starter) Lead() time.Duration { return time.Duration(s.lead.Load()) }
+
+// noteLead is told how long a program took.
+func (s *Starter) noteLead(took time.Duration) {
+	if shortest := s.lead.Load(); shortest == 0 || int64(took) < shortest {
+		s.lead.Store(int64(took))
+	}
 }
 
 // logOf returns the path of a service's log, or "" if it has none.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // The stage is a process between zrd and a service. A fork in Go holds a processor and a lock of
@@ -84,7 +85,14 @@ func (s *Starter) fork(c Command) (*Process, error) {
 	defer w.Close()
 	argv := append([]string{stageName, strconv.Itoa(os.Getpid()), c.Dir, s.logOf(c.Name), c.Path}, c.Args...)
 	attr := &os.ProcAttr{Env: s.env, Files: []*os.File{s.null, s.stdout, s.stderr, w}}
-	p := &Process{executed: sync.OnceValue(func() error { return stageReport(r) })}
+	began := time.Now()
+	p := &Process{executed: sync.OnceValue(func() error {
+		err := stageReport(r)
+		if err == nil {
+			s.noteLead(time.Since(began))
+		}
+		return err
+	})}
 	p.leader, p.cgroup, err = s.cgroups.start(c.Name, func(sys *syscall.SysProcAttr) (*os.Process, error) {
 		sys.Setpgid = true
 		attr.Sys = sys

@@ -49,6 +49,8 @@ func (w *world) Start(pkg packages.Service) (Process, error) {
 	return p, nil
 }
 
+func (w *world) Lead() time.Duration { return 0 }
+
 func (w *world) Holder(port int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -304,6 +304,7 @@ func (s *service) fail(why string) {
 	}
 	wait := backoff(s.failures)
 	s.sup.log.Printf("restarting '%s' in %v", s.name, wait)
+	wait -= s.sup.sys.Lead()
 	s.retryAt = time.Now().Add(wait)
 	s.state = backingOff
 	if s.proc != nil {

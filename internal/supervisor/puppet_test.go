@@ -103,9 +103,10 @@ func (p *puppet) Probe(ctx context.Context) error {
 	}
 }
 
-func (p *puppet) Holder(int) string { return "" }
-func (p *puppet) Pid() int          { return 101 }
-func (p *puppet) Terminate()        {}
+func (p *puppet) Lead() time.Duration { return 0 }
+func (p *puppet) Holder(int) string   { return "" }
+func (p *puppet) Pid() int            { return 101 }
+func (p *puppet) Terminate()          {}
 
 func (p *puppet) Count() int      { return 1 }
 func (p *puppet) Exited() bool    { return false }

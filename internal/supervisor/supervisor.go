@@ -24,6 +24,9 @@ type System interface {
 	// Start checks that the port is free and makes the process of a service. Its errors are meant
 	// for clients.
 	Start(packages.Service) (Process, error)
+	// Lead returns how long it takes at least from Start until a program is executed. A restart
+	// begins that much earlier than its back-off ends.
+	Lead() time.Duration
 	// Holder describes the process that listens on port; "" if there is none.
 	Holder(port int) string
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"zr/internal/health"
 	"zr/internal/packages"
@@ -43,6 +44,8 @@ type socketTable interface {
 	Holder(inode uint32) (sockets.Holder, bool)
 	Blocker(port int) (sockets.Holder, bool)
 }
+
+func (s *system) Lead() time.Duration { return s.starter.Lead() }
 
 func (s *system) Start(pkg packages.Service) (Process, error) {
 	if holder, blocked := s.table.Blocker(pkg.Port); blocked {
