@@ -123,8 +123,12 @@ func overlap() {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	tests := 6
+	if raceEnabled { // the programs under test then need several times the processor time
+		tests = 3
+	}
 	if !given {
-		flag.Set("test.parallel", strconv.Itoa(min(8*runtime.GOMAXPROCS(0), max(1, int(maxFiles()/128)))))
+		flag.Set("test.parallel", strconv.Itoa(min(tests*runtime.GOMAXPROCS(0), max(1, int(maxFiles()/128)))))
 	}
 }
 
