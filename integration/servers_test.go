@@ -37,11 +37,12 @@ make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()' "$port"`, 0},
 	{"node", "node", `exec node -e '
 require("http").createServer((q, r) => { r.write("o"); setTimeout(() => r.end("k"), 20) }).listen(process.argv[1], "127.0.0.1")' "$port"`, 0},
 	{"nginx", "nginx", `
+[ "$(id -u)" != 0 ] || user="user root;"
 cat >nginx.conf <<END
-daemon off; pid nginx.pid; error_log stderr; user $(id -un);
+daemon off; pid nginx.pid; error_log stderr; $user
 events {}
 http { access_log off; client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
-server { listen 127.0.0.1:$port; root $here; } }
+server { listen 127.0.0.1:$port; root "$here"; } }
 END
 exec nginx -p "$here" -e stderr -c nginx.conf`, 10},
 	{"busybox", "busybox", `exec busybox httpd -f -p "127.0.0.1:$port" -h .`, 10},
