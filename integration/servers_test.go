@@ -37,6 +37,7 @@ make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()' "$port"`, 0},
 	{"node", "node", `exec node -e '
 require("http").createServer((q, r) => { r.write("o"); setTimeout(() => r.end("k"), 20) }).listen(process.argv[1], "127.0.0.1")' "$port"`, 0},
 	{"nginx", "nginx", `
+user=
 [ "$(id -u)" != 0 ] || user="user root;"
 cat >nginx.conf <<END
 daemon off; pid nginx.pid; error_log stderr; $user
