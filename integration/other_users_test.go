@@ -104,7 +104,7 @@ func TestReusedPortIsNotRoot(t *testing.T) {
 				want(t, fmt.Sprintf("root's ping (%v)", err), string(reply), okLine)
 			}
 			want(t, "another ping of root's", d.Ask(`{"request":"ping"}`), okLine)
-			d.WaitLog("daemon: connection error: permission denied: the client closed its end before it could be identified\n")
+			d.WaitLog("daemon: connection error: permission denied: ") // of the user, or of a client that is gone
 			d.checkOnly(t, "kv", port)
 		})
 	}
