@@ -44,8 +44,8 @@ var (
 
 // Probe sends GET path to 127.0.0.1:port. It returns nil if a reply with status code 200 arrives
 // within timeout and before ctx ends. Time in which the daemon is paused does not count. The
-// connection stays open until the service has sent its reply, for a second at most. Then it is
-// reset, so that neither side keeps it in TIME_WAIT.
+// connection stays open until the service has sent its reply: for a second, and for one more after
+// each piece that comes within timeout. Then it is reset, so that neither side keeps it in TIME_WAIT.
 func Probe(ctx context.Context, port int, path string, timeout time.Duration) error {
 	verdict := make(chan error, 1)
 	go func() {
