@@ -33,7 +33,7 @@ func TestProbeLeavesNothing(t *testing.T) {
 	round := func() {
 		for _, port := range ports {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			Probe(ctx, port, "/", Timeout)
+			probe(ctx, port, "/", timeout)
 			cancel()
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-	"zr/internal/health"
 )
 
 func TestStatusIsSorted(t *testing.T) {
@@ -61,7 +60,7 @@ func TestInfoThroughALife(t *testing.T) {
 
 		p := w.last()
 		w.set(func() { p.takes = hangs })
-		failed := 3100*time.Millisecond + 10*time.Second + time.Until(nextCheck("kv", w.sup.began, time.Now(), w.sup.interval)) + health.Timeout
+		failed := 3100*time.Millisecond + 10*time.Second + time.Until(w.sup.rounds.next(momentOf("kv"), time.Now())) + healthTimeout
 		want.Status, want.Failures, want.LastError, want.LastErrorAt = "starting", 1, "no answer to GET /health within 2 s", after(failed)
 		want.RetryAt = after(failed + time.Second)
 		check(failed, want) // SIGTERM, and 0.3 s to die of it
@@ -75,7 +74,7 @@ func TestInfoWhileTheSuccessorOfAKilledOneSpawns(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
 		w.set(func() { p.takes, p.deaf, w.loadTime = hangs, true, time.Second })
-		w.at(10500 * time.Millisecond) // killed at 10 s
+		w.at(11500 * time.Millisecond) // killed at 11 s
 		if info := w.info("kv"); info.PID != 0 || info.Status != "starting" || !info.RetryAt.IsZero() {
 			t.Errorf("%+v", info)
 		}

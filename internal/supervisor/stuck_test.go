@@ -62,16 +62,16 @@ func TestStuckInARestart(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
 		w.set(func() { p.ill, p.deaf, p.immortal = errors.New("ill"), true, true })
-		w.at(7500 * time.Millisecond)
+		w.at(8500 * time.Millisecond)
 		w.start("kv")
 		w.at(time.Minute)
 		w.expect(`
-			7s daemon: service 'kv' unhealthy (failure 1/5): ill
-			7s daemon: restarting 'kv' in 1s
-			7s SIGTERM 101
-			8s SIGKILL 101
-			13s daemon: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
-			13s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
+			8s daemon: service 'kv' unhealthy (failure 1/5): ill
+			8s daemon: restarting 'kv' in 1s
+			8s SIGTERM 101
+			9s SIGKILL 101
+			14s daemon: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
+			14s start kv: service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
 		`)
 		p.exit("signal: killed")
 		w.at(2 * time.Minute)

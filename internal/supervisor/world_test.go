@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"zr/internal/health"
 	"zr/internal/packages"
 )
 
@@ -20,6 +19,8 @@ import (
 const (
 	startTimeout = 10 * time.Second
 	grace        = 5 * time.Second
+
+	healthTimeout = 2 * time.Second
 )
 
 // A world is a System in virtual time. It keeps a journal of all that a
@@ -37,7 +38,8 @@ type world struct {
 	holders   map[int]string
 	setup     func(*proc) // of each new process
 	procs     []*proc
-	probing   int  // probes under way
+	asked     int // probes under way that will be answered
+	mostAsked int
 	watched   bool // probes are noted
 	journal   []entry
 }
@@ -87,9 +89,6 @@ func (w *world) end() {
 func (w *world) nothingLeft() {
 	w.t.Helper()
 	w.set(func() {
-		if w.probing != 0 {
-			w.t.Errorf("%d probes are left", w.probing)
-		}
 		for _, p := range w.procs {
 			if p.lives {
 				w.t.Errorf("process %d is left", p.pid)
@@ -127,7 +126,7 @@ func (w *world) install(name string, port int) {
 	w.set(func() {
 		w.installed[name] = packages.Service{
 			Name: name, Version: "1.0.0", Binary: "/" + name, Port: port, Health: "/health",
-			StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: health.Timeout,
+			StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: healthTimeout,
 		}
 	})
 }
@@ -251,7 +250,7 @@ func (w *world) failing(name string, n int) *proc {
 		w.at(time.Since(w.zero) + backoff(i))
 		p = w.last()
 	}
-	first := time.Until(nextCheck(name, w.sup.began, time.Now(), w.sup.interval))
+	first := time.Until(w.sup.rounds.next(momentOf(name), time.Now()))
 	w.set(func() { w.zero = time.Now().Add(first + 2*time.Second - 10*time.Second) })
 	return p
 }
