@@ -26,7 +26,8 @@ func connect(port int) (io.ReadWriteCloser, error) {
 	if err == syscall.EINPROGRESS {
 		err = nil
 	}
-	if local, _ := syscall.Getsockname(fd); err == nil && local.(*syscall.SockaddrInet4).Port == port {
+	local, _ := syscall.Getsockname(fd)
+	if in, ok := local.(*syscall.SockaddrInet4); err == nil && ok && in.Port == port {
 		err = syscall.ECONNREFUSED
 	}
 	if err != nil {
@@ -51,7 +52,7 @@ func (s socket) Write(buf []byte) (int, error) {
 
 func (s socket) Close() error { return syscall.Close(int(s)) }
 
-// waiting returns the connection as a file of the runtime's poller.
-func waiting(c io.ReadWriteCloser, _ int, _ time.Duration) (deadliner, error) {
+// blocking returns the connection as a file of the runtime's poller.
+func blocking(c io.ReadWriteCloser, _ int, _ time.Duration) (deadliner, error) {
 	return os.NewFile(uintptr(c.(socket)), "probe"), nil
 }

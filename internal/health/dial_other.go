@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// connect leaves everything to waiting.
+// connect leaves everything to blocking.
 func connect(int) (io.ReadWriteCloser, error) { return nil, nil }
 
-// waiting connects to 127.0.0.1:port. On Linux, connect says why the connection ends with RST.
-func waiting(_ io.ReadWriteCloser, port int, timeout time.Duration) (deadliner, error) {
+// blocking connects to 127.0.0.1:port. On Linux, connect says why the connection ends with RST.
+func blocking(_ io.ReadWriteCloser, port int, timeout time.Duration) (deadliner, error) {
 	began, addr := time.Now(), "127.0.0.1:"+strconv.Itoa(port)
 	dialer := net.Dialer{Timeout: timeout, KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error { return c.Control(abort) }}
 	conn, err := dialer.Dial("tcp4", addr)

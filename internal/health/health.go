@@ -45,13 +45,13 @@ type Probe struct {
 	path    string
 	timeout time.Duration
 
-	conn    io.ReadWriteCloser // its methods return EAGAIN rather than wait, unless it is waiting
-	waiting deadliner          // conn, once Wait or linger may wait for it
-	unsent  []byte             // the rest of the request
-	err     error              // why the request could not be sent
-	reply   reply
-	left    time.Duration // the time that remains for what is being done
-	more    time.Time     // until then, each piece of the reply gives it more time
+	conn     io.ReadWriteCloser // its methods return EAGAIN instead of waiting, until block is called
+	blocking deadliner          // conn after block was called
+	unsent   []byte             // the rest of the request
+	err      error              // why the request could not be sent
+	reply    reply
+	left     time.Duration // how long blocking operations may still take
+	more     time.Time     // until then, each piece of the reply sets left to lingerTime
 }
 
 type deadliner interface {
@@ -87,7 +87,7 @@ func (p *Probe) Poll() (known bool, verdict error) {
 func (p *Probe) Wait(ctx context.Context) error {
 	result := make(chan error, 1)
 	go func() {
-		p.wait()
+		p.block()
 		_, verdict := p.advance(timed{p})
 		result <- verdict
 		p.linger()
@@ -100,17 +100,17 @@ func (p *Probe) Wait(ctx context.Context) error {
 	}
 }
 
-// wait prepares conn for operations that wait.
-func (p *Probe) wait() {
-	if p.err != nil && p.conn == nil || p.waiting != nil {
+// block makes the operations of conn wait.
+func (p *Probe) block() {
+	if p.blocking != nil || p.conn == nil && p.err != nil {
 		return
 	}
-	c, err := waiting(p.conn, p.port, p.timeout)
+	c, err := blocking(p.conn, p.port, p.timeout)
 	if err != nil {
 		p.conn, p.err = nil, err
 		return
 	}
-	p.conn, p.waiting = c, c
+	p.conn, p.blocking = c, c
 }
 
 // advance sends and reads until the verdict is known or rw returns EAGAIN.
@@ -170,7 +170,7 @@ func (p *Probe) hungUp() bool {
 
 // linger reads the rest of the reply and closes the connection.
 func (p *Probe) linger() {
-	if p.wait(); p.conn == nil {
+	if p.block(); p.conn == nil {
 		return
 	}
 	defer p.conn.Close()
@@ -185,21 +185,21 @@ func (p *Probe) linger() {
 	}
 }
 
-// timed reads and writes until p.left is used up.
+// timed reads and writes through p.blocking until p.left is used up.
 type timed struct{ p *Probe }
 
-func (t timed) Read(buf []byte) (int, error)  { return t.p.timed(t.p.waiting.Read, buf) }
-func (t timed) Write(buf []byte) (int, error) { return t.p.timed(t.p.waiting.Write, buf) }
+func (t timed) Read(buf []byte) (int, error)  { return t.p.timed(t.p.blocking.Read, buf) }
+func (t timed) Write(buf []byte) (int, error) { return t.p.timed(t.p.blocking.Write, buf) }
 
-// timed does what is possible at once even if no time is left.
+// timed also does what is possible at once when no time remains.
 func (p *Probe) timed(do func([]byte) (int, error), buf []byte) (int, error) {
 	for {
 		wait := max(min(step, p.left), time.Millisecond)
 		began := time.Now()
-		p.waiting.SetDeadline(began.Add(wait))
+		p.blocking.SetDeadline(began.Add(wait))
 		n, err := do(buf)
 		timeout := errors.Is(err, os.ErrDeadlineExceeded)
-		out := timeout && p.left <= 0
+		end := timeout && p.left <= 0
 		if took := time.Since(began); took <= wait+late { // else the daemon was paused
 			p.left -= min(took, wait)
 		}
@@ -209,8 +209,8 @@ func (p *Probe) timed(do func([]byte) (int, error), buf []byte) (int, error) {
 				p.left = lingerTime
 			}
 			return n, nil
-		case !timeout || out:
-			return n, err
+		case !timeout || end:
+			return 0, err
 		}
 	}
 }

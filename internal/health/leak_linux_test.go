@@ -27,6 +27,7 @@ func TestProbeLeavesNothing(t *testing.T) {
 		serve(t, answer("HTTP/1.0 200 OK\r\n\r\n")), serve(t, answer("nonsense\n")), serve(t, answer("")),
 		serve(t, func(conn net.Conn) { conn.(*net.TCPConn).SetLinger(0) }), 1,
 	}
+	answering := ports
 	for _, behave := range misbehaviours {
 		ports = append(ports, serve(t, behave))
 	}
@@ -35,6 +36,9 @@ func TestProbeLeavesNothing(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			probe(ctx, port, "/", timeout)
 			cancel()
+		}
+		for _, port := range answering {
+			poll(t, port, "/")
 		}
 	}
 	round() // once first: the runtime opens its poller
