@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"unicode/utf8"
@@ -20,7 +19,7 @@ func DecodeRequest(line []byte) (Request, error) {
 	if len(line) == 0 {
 		return Request{}, errors.New("an empty line")
 	}
-	o, err := object.Read(context.Background(), line, "request", "name", "verbose")
+	o, err := object.Read(line, "request", "name", "verbose")
 	if err == io.ErrUnexpectedEOF {
 		err = errors.New("unexpected end of the line")
 	}

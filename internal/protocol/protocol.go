@@ -6,12 +6,7 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
-	"strings"
 )
-
-// DefaultAddr is where the daemon listens by default. The address is compiled into zacor 0.1.0.
-const DefaultAddr = "127.0.0.1:19100"
 
 // The requests that the daemon knows.
 const (
@@ -60,41 +55,14 @@ type Details struct {
 	NextRetry *int   `json:"next_retry_s,omitempty"` // seconds left, rounded up
 }
 
-type line interface {
-	Request | Reply
-	valid() any
-}
-
-// EncodeLine returns v as one line of JSON, without HTML escaping. It replaces bytes that are not
-// UTF-8 by U+FFFD itself, because encoding/json treats them differently from release to release.
-func EncodeLine[T line](v T) []byte {
+// EncodeLine returns a Request or a Reply as one line of JSON, without HTML escaping. Its strings
+// must be UTF-8.
+func EncodeLine(v any) []byte {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v.valid()); err != nil {
+	if err := enc.Encode(v); err != nil {
 		panic(err) // neither type can fail
 	}
 	return text.Bytes()
 }
-
-func (r Request) valid() any {
-	r.Request, r.Name = valid(r.Request), valid(r.Name)
-	return r
-}
-
-func (r Reply) valid() any {
-	r.Error = valid(r.Error)
-	r.Services = slices.Clone(r.Services)
-	for i := range r.Services {
-		s := &r.Services[i]
-		s.Name, s.Status = valid(s.Name), valid(s.Status)
-		if s.Details != nil {
-			details := *s.Details
-			details.Version, details.LastError = valid(details.Version), valid(details.LastError)
-			s.Details = &details
-		}
-	}
-	return r
-}
-
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -1,0 +1,58 @@
+package protocol
+
+import (
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+)
+
+// Both programs need what this file holds, besides the requests and replies.
+
+// DefaultAddr is where the daemon listens by default. The address is compiled into zacor 0.1.0.
+const DefaultAddr = "127.0.0.1:19100"
+
+// DefaultHome returns the folder of installed packages: $ZR_HOME, else ~/.zr.
+func DefaultHome() (string, error) {
+	if home := os.Getenv("ZR_HOME"); home != "" {
+		return home, nil
+	}
+	user, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(user, ".zr"), nil
+}
+
+// MaxName is how many bytes the name of a package may have.
+const MaxName = 100
+
+// ValidName reports whether a package can have this name: words of a-z and 0-9 with hyphens between
+// them, a letter first. Package regexp would add a quarter of a megabyte to each program.
+func ValidName(name string) bool {
+	for word := range strings.SplitSeq(name, "-") {
+		if word == "" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+			return false
+		}
+	}
+	return len(name) <= MaxName && name[0] >= 'a'
+}
+
+// Version returns the version of the module as the build recorded it: a tag if there is one, else
+// the commit, else "(devel)".
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(devel)"
+	}
+	version := info.Main.Version
+	if version != "" && version != "(devel)" {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "(devel)"
+}
