@@ -35,9 +35,8 @@ func newReporter(services *supervisor.Supervisor, server *daemon.Server, logger 
 	return r
 }
 
-// run reports until end. It sends READY=1 when ready is closed, but not after ending is closed.
-// When ending is closed, it sends STOPPING=1 and a last STATUS. Each tick sends again what could
-// not be sent before.
+// run sends READY=1 when ready is closed, STOPPING=1 when ending is closed, and STATUS when it
+// changes, until end. Each tick sends again what could not be sent before.
 func (r *reporter) run(ready, ending <-chan struct{}) {
 	defer close(r.done)
 	if !systemd.Notified() {
@@ -46,32 +45,29 @@ func (r *reporter) run(ready, ending <-chan struct{}) {
 	go r.watchdog()
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
-	status := func() string { return count(r.services.Status()) }
-	stopping := func() {
-		ready, ending = nil, nil
-		status = func() string { return "ending" }
-		r.unsent = []string{"STOPPING=1"}
-	}
-	for {
-		r.send(status())
+	for ending != nil {
+		r.send(count(r.services.Status()))
 		select {
 		case <-ready:
 			ready = nil
 			r.unsent = append(r.unsent, "READY=1")
 		case <-ending:
-			stopping()
+			ending = nil
 		case <-tick.C:
-		case <-r.alive.Done():
-			if ending != nil {
-				stopping()
-			}
-			r.send(status())
-			return
 		}
+	}
+	r.unsent = []string{"STOPPING=1"}
+	r.send("ending")
+	for r.alive.Err() == nil {
+		select {
+		case <-r.alive.Done():
+		case <-tick.C:
+		}
+		r.send("ending")
 	}
 }
 
-// end stops run, and returns when the last message was sent. The daemon no longer answers then.
+// end stops run, and returns when the last message was sent. Call it after ending is closed.
 func (r *reporter) end() {
 	r.stop()
 	<-r.done
@@ -109,53 +105,40 @@ func count(infos []supervisor.Info) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, status))
 		}
 	}
-	noun := "services"
-	switch len(infos) {
+	switch states := strings.Join(parts, ", "); len(infos) {
 	case 0:
 		return "no services"
 	case 1:
-		noun = "service"
+		return "1 service: " + states
+	default:
+		return fmt.Sprintf("%d services: %s", len(infos), states)
 	}
-	return fmt.Sprintf("%d %s: %s", len(infos), noun, strings.Join(parts, ", "))
 }
 
-// watchdog pings the daemon and, if it works, sends WATCHDOG=1 twice in the time that the manager
-// allows. If not, it tries again soon.
+// watchdog pings the daemon and, if it answers, sends WATCHDOG=1 twice in the time that the manager
+// allows. If it does not answer, watchdog logs that once and tries again soon.
 func (r *reporter) watchdog() {
 	allowed, err := systemd.Watchdog()
 	if err != nil {
 		r.log.Printf("no watchdog: %v", err)
 	}
-	if allowed == 0 {
-		return
-	}
-	worked := true
-	for wait := time.Duration(0); r.sleep(wait); {
+	for silent := false; allowed > 0 && r.alive.Err() == nil; {
 		ctx, cancel := context.WithTimeout(r.alive, allowed/4)
 		err := r.server.Ping(ctx)
 		cancel()
-		switch {
-		case err == nil:
-			wait = allowed / 2
+		wait := allowed / 2
+		if err == nil {
 			systemd.Notify("WATCHDOG=1") // if this fails, so do the other messages, which say so
-		case r.alive.Err() != nil:
-			return
-		default:
+		} else {
 			wait = allowed / 20
-			if worked {
+			if !silent && r.alive.Err() == nil {
 				r.log.Printf("no answer to the daemon's own ping: %v", err)
 			}
 		}
-		worked = err == nil
-	}
-}
-
-// sleep waits for d. It returns false if end was called meanwhile.
-func (r *reporter) sleep(d time.Duration) bool {
-	select {
-	case <-r.alive.Done():
-		return false
-	case <-time.After(d):
-		return true
+		silent = err != nil
+		select {
+		case <-r.alive.Done():
+		case <-time.After(wait):
+		}
 	}
 }
