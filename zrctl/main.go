@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -24,20 +25,31 @@ func main() {
 		c.say("error: %v; see zrctl -h", err)
 		os.Exit(exitUsage)
 	}
-	exit := exitOK
-	switch {
-	case c.help:
-		c.printf("%s", c.usage())
-	case c.version:
-		c.printf("zrctl %s\n", protocol.Version())
-	default:
-		exit = c.run()
-	}
+	exit := c.run()
 	if c.unprinted != nil {
 		c.say("error: cannot print: %v", c.unprinted)
 		exit = max(exit, exitNotOK)
 	}
 	os.Exit(exit)
+}
+
+// run carries out the call and returns the exit status.
+func (c *call) run() int {
+	switch {
+	case c.help:
+		c.printf("%s", c.usage())
+	case c.version:
+		c.printf("zrctl %s\n", protocol.Version())
+	case c.command.name == "completion":
+		c.printf("%s", completion(c.names[0], c.flags()))
+	case c.watch:
+		return c.watchStatus()
+	case c.command.name == "status":
+		return c.status(context.Background())
+	default:
+		return c.each()
+	}
+	return exitOK
 }
 
 // printf prints to standard output. If that fails, main reports it at the end.
