@@ -26,7 +26,6 @@ type call struct {
 	verbose       bool
 	watch         bool
 	version, help bool
-	out, err      *os.File
 	unprinted     error  // why something could not be printed
 	trouble       string // the last message of noReply
 }
@@ -78,12 +77,7 @@ func (c *call) flags() *flag.FlagSet {
 		"the daemon listens on `HOST:PORT` (default $ZRD_ADDR, else "+protocol.DefaultAddr+")")
 	c.timeout = 30 * time.Second
 	fs.Func("timeout", "wait at most `TIME` for each reply, as in 5s or 2m (default 30s)",
-		func(s string) (err error) {
-			if c.timeout, err = time.ParseDuration(s); err != nil {
-				err = errors.New("not a time with its unit, as in 30s or 2m")
-			}
-			return err
-		})
+		protocol.TimeFlag(&c.timeout))
 	fs.StringVar(&c.format, "o", os.Getenv("ZRCTL_FORMAT"),
 		"print as `FORMAT`: json, the reply as it came, or table (default $ZRCTL_FORMAT, else json)")
 	toggle := func(to *bool, name, help string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,7 +121,7 @@ func (c *call) notice(name string) (stop func() bool) {
 		name = "the daemon on " + c.addr
 	}
 	return time.AfterFunc(time.Second, func() {
-		if terminal(c.err) {
+		if terminal(os.Stderr) {
 			c.say("waiting for %s…", name)
 		}
 	}).Stop

@@ -20,7 +20,7 @@ const (
 )
 
 func main() {
-	c := &call{out: os.Stdout, err: os.Stderr}
+	c := new(call)
 	if err := c.parse(os.Args[1:]); err != nil {
 		c.say("error: %v; see zrctl -h", err)
 		os.Exit(exitUsage)
@@ -54,14 +54,14 @@ func (c *call) run() int {
 
 // printf prints to standard output. If that fails, main reports it at the end.
 func (c *call) printf(format string, args ...any) {
-	if _, err := fmt.Fprintf(c.out, format, args...); err != nil {
+	if _, err := fmt.Fprintf(os.Stdout, format, args...); err != nil {
 		c.unprinted = err
 	}
 }
 
 // say prints a line to standard error, escaped and cut to a bounded length.
 func (c *call) say(format string, args ...any) {
-	fmt.Fprintln(c.err, shown(fmt.Sprintf(format, args...), 4096))
+	fmt.Fprintln(os.Stderr, shown(fmt.Sprintf(format, args...), 4096))
 }
 
 func (c *call) usage() string {

@@ -43,7 +43,7 @@ func (c *call) status(ctx context.Context) int {
 	}
 	if a.err == nil {
 		c.trouble = ""
-		if c.format == "table" && c.watch && fancy(c.out) {
+		if c.format == "table" && c.watch && fancy(os.Stdout) {
 			c.printf("\x1b[H\x1b[2J") // home, clear
 		}
 	}
@@ -51,8 +51,8 @@ func (c *call) status(ctx context.Context) int {
 		return max(exit, c.report("", a))
 	}
 	if len(c.names) == 0 || len(a.reply.Services) > 0 {
-		color := fancy(c.out) && os.Getenv("NO_COLOR") == ""
-		c.printf("%s", makeTable(a.reply.Services, c.verbose, width(c.out), color))
+		color := fancy(os.Stdout) && os.Getenv("NO_COLOR") == ""
+		c.printf("%s", makeTable(a.reply.Services, c.verbose, width(os.Stdout), color))
 	}
 	for _, name := range c.names {
 		if indexOf(a.reply.Services, name) < 0 {

@@ -34,24 +34,38 @@ func (e *SyntaxError) Error() string {
 // Read returns the fields with these names from the JSON object in data, and ignores other fields.
 // The error may be a *SyntaxError, or io.ErrUnexpectedEOF if the object does not end.
 func Read(data []byte, names ...string) (Object, error) {
+	if err := check(data); err != nil {
+		return nil, err
+	}
 	o := make(Object, len(names))
-	err := walk(data, '{', func(name string, value []byte) error {
-		if !slices.Contains(names, name) {
-			return nil
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.Token() // the brace
+	for dec.More() {
+		key, err := dec.Token()
+		var value json.RawMessage
+		if err == nil {
+			err = dec.Decode(&value)
 		}
-		if o[name] != nil {
-			return fmt.Errorf("duplicate field `%s`", name)
+		if err != nil {
+			return nil, syntax(data)
 		}
-		o[name] = value
-		return nil
-	})
-	return o, err
-}
-
-// Elements calls visit with each element of the JSON array in data. It returns the errors that Read
-// does, and visit's.
-func Elements(data []byte, visit func(element []byte) error) error {
-	return walk(data, '[', func(_ string, element []byte) error { return visit(element) })
+		if name := key.(string); slices.Contains(names, name) {
+			if o[name] != nil {
+				return nil, fmt.Errorf("duplicate field `%s`", name)
+			}
+			o[name] = value
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, syntax(data)
+	}
+	switch rest := bytes.TrimLeft(data[dec.InputOffset():], space); {
+	case len(rest) == 0:
+		return o, nil
+	case rest[0] == 0:
+		return nil, errors.New("a NUL byte after the JSON object")
+	}
+	return nil, errors.New("more than one JSON object")
 }
 
 // Get decodes the value of a field to a *string, *int or *bool. It fails if the field is missing or
@@ -82,58 +96,19 @@ func (o Object) GetOptional(name string, to any) error {
 	return o.Get(name, to)
 }
 
-// walk calls visit for each field of an object, or each element of an array.
-func walk(data []byte, open byte, visit func(name string, value []byte) error) error {
-	if err := check(data, open); err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.Token() // the bracket
-	for dec.More() {
-		var key json.Token
-		var value json.RawMessage
-		var err error
-		if open == '{' {
-			key, err = dec.Token()
-		}
-		if err == nil {
-			err = dec.Decode(&value)
-		}
-		if err != nil {
-			return syntax(data)
-		}
-		name, _ := key.(string)
-		if err := visit(name, value); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return syntax(data)
-	}
-	switch rest := bytes.TrimLeft(data[dec.InputOffset():], space); {
-	case len(rest) == 0:
-		return nil
-	case rest[0] == 0:
-		return errors.New("a NUL byte after the JSON object")
-	}
-	return errors.New("more than one JSON object")
-}
-
 const space = " \t\r\n"
 
-// check refuses data that does not begin as an object or array, or that nests too deep.
-func check(data []byte, open byte) error {
+// check refuses data that does not begin as an object, or that nests too deep.
+func check(data []byte) error {
 	switch start := bytes.TrimLeft(data, space); {
 	case !utf8.Valid(data):
 		return errors.New("not UTF-8")
 	case bytes.HasPrefix(start, []byte("\uFEFF")):
 		return errors.New("a byte order mark (BOM) before the JSON object")
-	case len(start) > 0 && start[0] == open:
-		return checkDepth(start)
-	case open == '[':
-		return errors.New("not a JSON array")
+	case len(start) == 0 || start[0] != '{':
+		return errors.New("not a JSON object")
 	}
-	return errors.New("not a JSON object")
+	return checkDepth(data)
 }
 
 // checkDepth counts brackets outside of strings.

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,15 +75,22 @@ func decodeReply(line []byte) (reply Reply, err error) {
 	if err != nil || services == nil {
 		return reply, err
 	}
+	if services[0] != '[' {
+		return reply, errors.New("not a JSON array")
+	}
 	reply.Services = []Service{}
-	err = object.Elements(services, func(element []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(services))
+	dec.Token() // the bracket
+	for err == nil && dec.More() {
 		if len(reply.Services) == maxServices {
-			return fmt.Errorf("more than %d services", maxServices)
+			return reply, fmt.Errorf("more than %d services", maxServices)
 		}
-		s, err := decodeService(element)
+		var element json.RawMessage
+		dec.Decode(&element) // cannot fail, as object.Read has read it
+		var s Service
+		s, err = decodeService(element)
 		reply.Services = append(reply.Services, s)
-		return err
-	})
+	}
 	return reply, err
 }
 

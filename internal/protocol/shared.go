@@ -1,10 +1,12 @@
 package protocol
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // Both programs need what this file holds, besides the requests and replies.
@@ -38,21 +40,21 @@ func ValidName(name string) bool {
 	return len(name) <= MaxName && name[0] >= 'a'
 }
 
-// Version returns the version of the module as the build recorded it: a tag if there is one, else
-// the commit, else "(devel)".
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(devel)"
-	}
-	version := info.Main.Version
-	if version != "" && version != "(devel)" {
-		return version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
+// TimeFlag returns a function for flag.Func that sets a time.
+func TimeFlag(to *time.Duration) func(string) error {
+	return func(text string) (err error) {
+		if *to, err = time.ParseDuration(text); err != nil {
+			err = errors.New("not a time with its unit, as in 30s or 2m")
 		}
+		return err
+	}
+}
+
+// Version returns the version of the module as the build recorded it: a tag if there is one, else
+// a pseudo-version of the commit, else "(devel)".
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
 	}
 	return "(devel)"
 }
