@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"unicode/utf8"
 
 	"zr/internal/object"
 )
@@ -12,9 +11,6 @@ import (
 // DecodeRequest decodes one line: exactly one JSON object with a string "request" and, if it is
 // there, a string or null "name". Field names match in exact case; other fields are ignored.
 func DecodeRequest(line []byte) (Request, error) {
-	if !utf8.Valid(line) {
-		return Request{}, errors.New("not UTF-8")
-	}
 	line = bytes.TrimSpace(line) // also white space that JSON does not have, as zacor's daemon does
 	if len(line) == 0 {
 		return Request{}, errors.New("an empty line")
@@ -23,11 +19,11 @@ func DecodeRequest(line []byte) (Request, error) {
 	if err == io.ErrUnexpectedEOF {
 		err = errors.New("unexpected end of the line")
 	}
-	if err != nil {
-		return Request{}, err
-	}
 	req := Request{Verbose: string(o["verbose"]) == "true"}
-	if err = o.Get("request", &req.Request); err == nil {
+	if err == nil {
+		err = o.Get("request", &req.Request)
+	}
+	if err == nil {
 		err = o.GetOptional("name", &req.Name)
 	}
 	if err != nil {

@@ -84,10 +84,6 @@ func TestReadLinePassesErrorsOn(t *testing.T) {
 			t.Errorf("after %d bytes: got %v", len(input), err)
 		}
 	}
-	line, _, err := NewLineReader().ReadLine(iotest.DataErrReader(strings.NewReader("ping\n")))
-	if string(line) != "ping" || err != nil {
-		t.Errorf("a line that came together with an error: got %q, %v", line, err)
-	}
 }
 
 // At most maxLong long lines are held at once. Short lines are not limited. A line that ends frees its
