@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"zr/internal/daemon"
@@ -87,10 +88,14 @@ func run(opts options) error {
 	go obey(ends, server, services)
 	demo := make(chan error, 1)
 	go func() { demo <- runDemo(opts, server, services, listener.Addr().String()) }()
-	report := newReporter(services, server, logger)
-	go report.run(startEager(home, services, logger), server.Ending())
+	ready := startEager(home, services, logger)
+	report := reporter{services: services, server: server, log: logger}
+	served, end := context.WithCancel(context.Background())
+	var reporting sync.WaitGroup
+	reporting.Go(func() { report.run(served, ready, server.Ending()) })
 	err = server.Serve(listener)
-	report.end()
+	end()
+	reporting.Wait()
 	logger.Print("stopped")
 	return errors.Join(err, <-demo)
 }

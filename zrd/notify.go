@@ -24,25 +24,15 @@ type reporter struct {
 	unsent   []string // assignments that could not be sent yet
 	status   string   // the last STATUS that was sent
 	failed   bool     // a message could not be sent, which was logged
-	stop     context.CancelFunc
-	alive    context.Context
-	done     chan struct{}
-}
-
-func newReporter(services *supervisor.Supervisor, server *daemon.Server, logger *daemon.Logger) *reporter {
-	r := &reporter{services: services, server: server, log: logger, done: make(chan struct{})}
-	r.alive, r.stop = context.WithCancel(context.Background())
-	return r
 }
 
 // run sends READY=1 when ready is closed, STOPPING=1 when ending is closed, and STATUS when it
-// changes, until end. Each tick sends again what could not be sent before.
-func (r *reporter) run(ready, ending <-chan struct{}) {
-	defer close(r.done)
+// changes, until ctx ends after that. Each tick sends again what could not be sent before.
+func (r *reporter) run(ctx context.Context, ready, ending <-chan struct{}) {
 	if !systemd.Notified() {
 		return
 	}
-	go r.watchdog()
+	go r.watchdog(ctx)
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
 	for ending != nil {
@@ -58,19 +48,13 @@ func (r *reporter) run(ready, ending <-chan struct{}) {
 	}
 	r.unsent = []string{"STOPPING=1"}
 	r.send("ending")
-	for r.alive.Err() == nil {
+	for ctx.Err() == nil {
 		select {
-		case <-r.alive.Done():
+		case <-ctx.Done():
 		case <-tick.C:
 		}
 		r.send("ending")
 	}
-}
-
-// end stops run, and returns when the last message was sent. Call it after ending is closed.
-func (r *reporter) end() {
-	r.stop()
-	<-r.done
 }
 
 // send sends the unsent assignments, and the status if it has changed. If that fails, they stay
@@ -117,27 +101,27 @@ func count(infos []supervisor.Info) string {
 
 // watchdog pings the daemon and, if it answers, sends WATCHDOG=1 twice in the time that the manager
 // allows. If it does not answer, watchdog logs that once and tries again soon.
-func (r *reporter) watchdog() {
+func (r *reporter) watchdog(ctx context.Context) {
 	allowed, err := systemd.Watchdog()
 	if err != nil {
 		r.log.Printf("no watchdog: %v", err)
 	}
-	for silent := false; allowed > 0 && r.alive.Err() == nil; {
-		ctx, cancel := context.WithTimeout(r.alive, allowed/4)
-		err := r.server.Ping(ctx)
+	for silent := false; allowed > 0 && ctx.Err() == nil; {
+		limit, cancel := context.WithTimeout(ctx, allowed/4)
+		err := r.server.Ping(limit)
 		cancel()
 		wait := allowed / 2
 		if err == nil {
 			systemd.Notify("WATCHDOG=1") // if this fails, so do the other messages, which say so
 		} else {
 			wait = allowed / 20
-			if !silent && r.alive.Err() == nil {
+			if !silent && ctx.Err() == nil {
 				r.log.Printf("no answer to the daemon's own ping: %v", err)
 			}
 		}
 		silent = err != nil
 		select {
-		case <-r.alive.Done():
+		case <-ctx.Done():
 		case <-time.After(wait):
 		}
 	}

@@ -118,24 +118,25 @@ func (m *manager) wantSilence(limit time.Duration) {
 
 // A report is a reporter that runs.
 type report struct {
-	*reporter
 	log           lockedBuffer
 	ready, ending chan struct{}
+	end           func() // returns when run has
 }
 
 func start(t *testing.T, d *fakeDaemon) *report {
 	r := &report{ready: make(chan struct{}), ending: make(chan struct{})}
-	r.reporter = newReporter(nil, nil, daemon.NewLogger(&r.log))
-	r.services, r.server = d, d
-	go r.run(r.ready, r.ending)
-	t.Cleanup(func() {
-		select {
-		case <-r.ending:
-		default:
-			close(r.ending)
-		}
-		r.end()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		(&reporter{services: d, server: d, log: daemon.NewLogger(&r.log)}).run(ctx, r.ready, r.ending)
+	}()
+	r.end = sync.OnceFunc(func() {
+		close(r.ending)
+		cancel()
+		<-done
 	})
+	t.Cleanup(r.end)
 	return r
 }
 
@@ -223,7 +224,7 @@ func TestStoppingIsLast(t *testing.T) {
 	var d fakeDaemon
 	r := start(t, &d)
 	m.want("STATUS=no services")
-	close(r.ending)
+	r.ending <- struct{}{}
 	m.want("STOPPING=1\nSTATUS=ending")
 	close(r.ready)
 	d.services.Store(1)
