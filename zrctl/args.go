@@ -120,7 +120,8 @@ func (c *call) check() error {
 	case slices.Contains(c.names, ""):
 		return errors.New("an empty name")
 	case err != nil:
-		return fmt.Errorf("-addr or $ZRD_ADDR: %q is not HOST:PORT, as in %s", c.addr, protocol.DefaultAddr)
+		const example = protocol.DefaultAddr
+		return fmt.Errorf("-addr or $ZRD_ADDR: %q is not HOST:PORT, as in %s", c.addr, example)
 	case c.format != "json" && c.format != "table":
 		return fmt.Errorf("-o or $ZRCTL_FORMAT: %q is neither json nor table", c.format)
 	case c.timeout <= 0:

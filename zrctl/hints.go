@@ -47,7 +47,8 @@ func about(name string) string {
 	return name + ": "
 }
 
-const nameRule = "a package name is words of a-z and 0-9 joined by hyphens, the first character a letter"
+const nameRule = "a package name is words of a-z and 0-9 joined by hyphens," +
+	" the first character a letter"
 
 // errorHint returns what to do about an error reply, or "".
 func errorHint(name, reply string) string {

@@ -76,7 +76,9 @@ func (c *call) usage() string {
 		arg, help := flag.UnquoteUsage(f)
 		fmt.Fprintf(&text, "  %-15s  %s\n", "-"+f.Name+" "+arg, help)
 	})
-	text.WriteString("\nExit status: 0 all went well; 1 a reply was an error, or a service that status\n" +
-		"was asked for is not running; 2 usage; 3 no daemon, or no reply in time.\n")
+	text.WriteString(`
+Exit status: 0 all went well; 1 a reply was an error, or a service that status
+was asked for is not running; 2 usage; 3 no daemon, or no reply in time.
+`)
 	return text.String()
 }

@@ -65,8 +65,8 @@ func newDemoHome() (home string, err error) {
 		return home, err
 	}
 	binary := demoName + strings.ToLower(filepath.Ext(self)) // .exe on Windows
-	definition := fmt.Appendf(nil, "name = %q\nversion = \"1.0.0\"\nbinary = %q\n\n[service]\nport = %d\n",
-		demoName, binary, l.Addr().(*net.TCPAddr).Port)
+	definition := fmt.Appendf(nil, "name = %q\nversion = \"1.0.0\"\nbinary = %q\n\n"+
+		"[service]\nport = %d\n", demoName, binary, l.Addr().(*net.TCPAddr).Port)
 	version := filepath.Join("store", demoName, "1.0.0")
 	for path, content := range map[string][]byte{
 		filepath.Join("modules", demoName+".json"): []byte(`{"schema":1,"current":"1.0.0"}`),
@@ -86,10 +86,7 @@ func newDemoHome() (home string, err error) {
 
 // runDemo starts the service of -demo and prints what to try. If it cannot be started, the daemon
 // ends.
-func runDemo(opts options, server *daemon.Server, services *supervisor.Supervisor, addr string) error {
-	if !opts.demo {
-		return nil
-	}
+func runDemo(server *daemon.Server, services *supervisor.Supervisor, addr string) error {
 	_, err := services.Start(demoName)
 	if err == nil {
 		for _, hello := range services.Status() {

@@ -12,19 +12,19 @@ import (
 // startEager starts all eager services side by side. It closes the channel that it returns when the
 // first attempt of each has ended. A package that cannot be read may be eager, so the supervisor
 // tries it again.
-func startEager(home *packages.Home, services *supervisor.Supervisor, logger *daemon.Logger) <-chan struct{} {
+func startEager(home *packages.Home, s *supervisor.Supervisor, log *daemon.Logger) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		names, err := home.Names()
 		if err != nil {
-			logger.Printf("%v", err)
+			log.Printf("%v", err)
 		}
 		var reading, starting sync.WaitGroup
 		for _, name := range names {
 			reading.Go(func() {
 				if eager, err := home.Eager(name); eager || err != nil {
-					starting.Go(func() { services.StartEager(name) })
+					starting.Go(func() { s.StartEager(name) })
 				}
 			})
 		}

@@ -87,7 +87,11 @@ func run(opts options) error {
 	server := daemon.NewServer(services, logger, allow, maxConns())
 	go obey(ends, server, services)
 	demo := make(chan error, 1)
-	go func() { demo <- runDemo(opts, server, services, listener.Addr().String()) }()
+	if opts.demo {
+		go func() { demo <- runDemo(server, services, listener.Addr().String()) }()
+	} else {
+		close(demo)
+	}
 	ready := startEager(home, services, logger)
 	report := reporter{services: services, server: server, log: logger}
 	served, end := context.WithCancel(context.Background())
@@ -141,9 +145,9 @@ func listen(opts options) (*net.TCPListener, error) {
 	case handed == nil:
 		return bind(opts.addr)
 	case opts.allow != "any" && sockets.IsForeign(handed):
-		return nil, errors.New("the socket that the manager handed over belongs to another network namespace," +
-			" where zrd cannot see who connects: run zrd in the same one (a unit without PrivateNetwork=)," +
-			" without the socket, or with -allow any")
+		return nil, errors.New("the socket that the manager handed over belongs to another network" +
+			" namespace, where zrd cannot see who connects: run zrd in the same one" +
+			" (a unit without PrivateNetwork=), without the socket, or with -allow any")
 	}
 	return handed, nil
 }

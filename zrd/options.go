@@ -33,8 +33,8 @@ func parse(args []string) (options, error) {
 		"listen on `HOST:PORT`, a loopback address; port 0 picks a free port")
 	fs.StringVar(&o.allow, "allow", "self",
 		"serve root and zrd's own user (self), every user (any), or also `USERS`, as in alice,1001")
-	fs.Func("health-interval", "check each running service every `TIME`, as in 30s or 2m (default 10s)",
-		protocol.TimeFlag(&o.interval))
+	fs.Func("health-interval", "check each running service every `TIME`,"+
+		" as in 30s or 2m (default 10s)", protocol.TimeFlag(&o.interval))
 	fs.BoolVar(&o.demo, "demo", false,
 		"run with a temporary home and one package, hello, and print what to try")
 	fs.Func("service-stdout", "send the standard output of services to `WHERE`:"+

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 )
 
@@ -28,7 +27,7 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("unexpected character %s at byte %d", strconv.QuoteRuneToASCII(e.Char), e.Offset+1)
+	return fmt.Sprintf("unexpected character %+q at byte %d", e.Char, e.Offset+1)
 }
 
 // Read returns the fields with these names from the JSON object in data, and ignores other fields.

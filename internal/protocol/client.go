@@ -53,7 +53,7 @@ func exchange(ctx context.Context, addr string, req Request) ([]byte, error) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	req.Name = strings.ToValidUTF8(req.Name, "\uFFFD") // encoding/json does so in some Go releases only
+	req.Name = strings.ToValidUTF8(req.Name, "\uFFFD") // encoding/json: in some Go releases only
 	if _, err := conn.Write(EncodeLine(req)); err != nil {
 		return nil, err
 	}
