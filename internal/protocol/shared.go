@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,4 +58,14 @@ func Version() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+var unquote = strings.NewReplacer(`\\`, `\`, `\"`, `"`)
+
+// Printable makes text from a file, a process or a connection safe for a log and a terminal. It
+// replaces everything that is not printable (control characters, bidi controls, bytes that are not
+// UTF-8) by its escape in Go's notation, as in \x1b or \u202e.
+func Printable(text string) string {
+	quoted := strconv.Quote(text)
+	return unquote.Replace(quoted[1 : len(quoted)-1])
 }
