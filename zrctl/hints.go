@@ -52,21 +52,18 @@ const nameRule = "a package name is words of a-z and 0-9 joined by hyphens," +
 
 // errorHint returns what to do about an error reply, or "".
 func errorHint(name, reply string) string {
-	needs := ""
+	needs := "store/" + name + "/VERSION/package.toml in the daemon's home" + fromHere() + " needs "
 	switch reply {
 	case "package '" + name + "' not found":
 		return notFoundHint(name)
 	case "package '" + name + "' has no service section":
-		needs = "a section [service] with port = NUMBER"
+		return needs + "a section [service] with port = NUMBER"
 	case "service '" + name + "' has no port configured":
-		needs = "port = NUMBER below [service]"
+		return needs + "port = NUMBER below [service]"
 	case "package '" + name + "' has no binary":
-		needs = `binary = "PROGRAM" above [service]`
-	default:
-		return ""
+		return needs + `binary = "PROGRAM" above [service]`
 	}
-	definition := "store/" + name + "/VERSION/package.toml"
-	return definition + " in the daemon's home" + fromHere() + " needs " + needs
+	return ""
 }
 
 // notFoundHint returns why the daemon may not have found a package.
