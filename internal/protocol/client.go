@@ -100,7 +100,7 @@ func decodeService(data []byte) (s Service, err error) {
 		field{"pid", &d.PID}, field{"processes", &d.Processes}, field{"uptime_s", &d.Uptime},
 		field{"restarts", &d.Restarts}, field{"failures", &d.Failures}, field{"version", &d.Version},
 		field{"last_error", &d.LastError}, field{"next_retry_s", &d.NextRetry})
-	if o["restarts"] != nil { // a verbose status always has it
+	if d != (Details{}) || o["restarts"] != nil { // zrd always sends restarts with the details
 		s.Details = &d
 	}
 	return s, err

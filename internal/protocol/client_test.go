@@ -49,7 +49,7 @@ func TestDo(t *testing.T) {
 	addr := listen(t, func(conn net.Conn) {
 		line, _ := bufio.NewReader(conn).ReadString('\n')
 		received <- line
-		io.WriteString(conn, `{"ok":true,"port":9200,"services":[{"name":"kv","port":9200,"status":"running","pid":7,"restarts":0}]}`+"\n")
+		io.WriteString(conn, `{"ok":true,"port":9200,"services":[{"name":"kv","port":9200,"status":"running","pid":7}]}`+"\n")
 	})
 	reply, line, err := Do(t.Context(), addr, Request{Request: Start, Name: "kv\xff"})
 	if err != nil {
