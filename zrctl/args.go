@@ -26,7 +26,6 @@ type call struct {
 	verbose       bool
 	watch         bool
 	version, help bool
-	out, err      *os.File
 	unprinted     error  // why something could not be printed
 	trouble       string // the last message of noReply
 }
@@ -45,29 +44,14 @@ func (c *call) parse(args []string) error {
 	}
 	i := slices.IndexFunc(commands, func(cmd command) bool { return cmd.name == words[0] })
 	if i < 0 {
-		return fmt.Errorf("unknown command %q: it is one of %s", words[0], oneOf(commandNames()))
+		return fmt.Errorf("unknown command %q: it is one of %s", words[0], list(commandNames()))
 	}
 	c.command, c.names = commands[i], words[1:]
 	c.help, c.version = c.command.name == "help", c.command.name == "version"
 	if c.help || c.version {
 		return nil
 	}
-	if err := c.checkNames(); err != nil {
-		return err
-	}
-	return c.checkFlags()
-}
-
-func commandNames() (names []string) {
-	for _, cmd := range commands {
-		names = append(names, cmd.name)
-	}
-	return names
-}
-
-func oneOf(words []string) string {
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
+	return c.check()
 }
 
 // split parses the flags before, between and after the words, and returns the words.
@@ -92,12 +76,8 @@ func (c *call) flags() *flag.FlagSet {
 	fs.StringVar(&c.addr, "addr", os.Getenv("ZRD_ADDR"),
 		"the daemon listens on `HOST:PORT` (default $ZRD_ADDR, else "+protocol.DefaultAddr+")")
 	c.timeout = 30 * time.Second
-	fs.Func("timeout", "wait at most `TIME` for each reply, as in 5s or 2m (default 30s)", func(s string) (err error) {
-		if c.timeout, err = time.ParseDuration(s); err != nil {
-			err = errors.New("not a time with its unit, as in 30s or 2m")
-		}
-		return err
-	})
+	fs.Func("timeout", "wait at most `TIME` for each reply, as in 5s or 2m (default 30s)",
+		protocol.TimeFlag(&c.timeout))
 	fs.StringVar(&c.format, "o", os.Getenv("ZRCTL_FORMAT"),
 		"print as `FORMAT`: json, the reply as it came, or table (default $ZRCTL_FORMAT, else json)")
 	toggle := func(to *bool, name, help string) {
@@ -116,43 +96,43 @@ func (c *call) flags() *flag.FlagSet {
 	return fs
 }
 
-func (c *call) checkFlags() error {
+// check fills in defaults, and checks the words after the command and the flags.
+func (c *call) check() error {
 	c.addr = cmp.Or(c.addr, protocol.DefaultAddr)
-	if c.format == "" {
-		c.format = "json"
-		if c.watch {
-			c.format = "table"
-		}
+	if c.format == "" && c.watch {
+		c.format = "table"
 	}
+	c.format = cmp.Or(c.format, "json")
 	_, port, err := net.SplitHostPort(c.addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
+	name, args := c.command.name, c.command.args
 	switch {
+	case args == "" && len(c.names) > 0:
+		return fmt.Errorf("%s takes no name", name)
+	case args == "NAME…" && len(c.names) == 0:
+		return fmt.Errorf("%s needs a name, as in: zrctl %s", name, c.command.example)
+	case args == "SHELL" && len(c.names) == 0:
+		return fmt.Errorf("%s needs a shell, as in: zrctl %s", name, c.command.example)
+	case args == "SHELL" && (len(c.names) > 1 || !slices.Contains(shells, c.names[0])):
+		return fmt.Errorf("%s takes one of %s", name, list(shells))
+	case slices.Contains(c.names, ""):
+		return errors.New("an empty name")
 	case err != nil:
-		return fmt.Errorf("-addr or $ZRD_ADDR: %q is not HOST:PORT, as in %s", c.addr, protocol.DefaultAddr)
+		const example = protocol.DefaultAddr
+		return fmt.Errorf("-addr or $ZRD_ADDR: %q is not HOST:PORT, as in %s", c.addr, example)
 	case c.format != "json" && c.format != "table":
 		return fmt.Errorf("-o or $ZRCTL_FORMAT: %q is neither json nor table", c.format)
 	case c.timeout <= 0:
 		return fmt.Errorf("-timeout %v is no time at all", c.timeout)
-	case (c.watch || c.verbose) && c.command.name != "status":
+	case (c.watch || c.verbose) && name != "status":
 		return errors.New("-v and -watch go with status")
 	}
 	return nil
 }
 
-// checkNames checks the words after the command.
-func (c *call) checkNames() error {
-	name, args := c.command.name, c.command.args
-	switch {
-	case args == "" && len(c.names) > 0:
-		return fmt.Errorf("%s takes no name", name)
-	case (args == "NAME…" || args == "SHELL") && len(c.names) == 0:
-		return fmt.Errorf("%s needs a %s, as in: zrctl %s", name, strings.ToLower(strings.Trim(args, "…")), c.command.example)
-	case args == "SHELL" && (len(c.names) > 1 || !slices.Contains(shells, c.names[0])):
-		return fmt.Errorf("%s takes one of %s", name, oneOf(shells))
-	case slices.Contains(c.names, ""):
-		return errors.New("an empty name")
-	}
-	return nil
+func list(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,30 +41,22 @@ var commands = []command{
 	{"version", "", "print the version", "version", nil, ""},
 }
 
+func commandNames() (names []string) {
+	for _, cmd := range commands {
+		names = append(names, cmd.name)
+	}
+	return names
+}
+
 // atOnce is how many names zrctl works on side by side. The daemon has places for 32 clients.
 const atOnce = 16
-
-// run carries out the call and returns the exit status.
-func (c *call) run() int {
-	switch {
-	case c.command.name == "completion":
-		c.printf("%s", completion(c.names[0], c.flags()))
-		return exitOK
-	case c.watch:
-		return c.watchStatus()
-	case c.command.name == "status":
-		return c.status(context.Background())
-	}
-	return c.each()
-}
 
 // An answer is the last reply to the requests of a command, or the reason why there is none.
 type answer struct {
 	reply protocol.Reply
 	line  []byte
 	err   error
-
-	stranger bool // whether a stopped service was unknown; see call.stranger
+	hint  string // for the user, or ""
 }
 
 // each carries out the command for all names side by side, and prints the replies in the order of
@@ -88,27 +81,30 @@ func (c *call) each() int {
 	}
 	worst := exitOK
 	for _, name := range names {
-		said := c.notice(name)
-		got := answers[name]()
-		said()
-		worst = max(worst, c.report(name, got))
-		if got.reply.OK && got.stranger {
-			c.say("hint: %s was not running; %s", name, advice(name))
-		}
+		stop := c.notice(name)
+		a := answers[name]()
+		stop()
+		worst = max(worst, c.report(name, a))
 	}
 	return worst
 }
 
 // carryOut sends the requests of the command, until one is answered with an error.
 func (c *call) carryOut(name string) (a answer) {
-	stranger := c.stranger(name)
+	unknown := c.command.name == "stop" && c.unknown(name)
 	for _, request := range c.command.requests {
 		a = c.do(context.Background(), protocol.Request{Request: request, Name: name})
-		if a.err != nil || !a.reply.OK {
-			break
+		switch {
+		case a.err != nil:
+			return a
+		case !a.reply.OK:
+			a.hint = errorHint(name, a.reply.Error)
+			return a
 		}
 	}
-	a.stranger = stranger
+	if unknown {
+		a.hint = name + " was not running; " + absenceHint(name)
+	}
 	return a
 }
 
@@ -125,7 +121,7 @@ func (c *call) notice(name string) (stop func() bool) {
 		name = "the daemon on " + c.addr
 	}
 	return time.AfterFunc(time.Second, func() {
-		if terminal(c.err) {
+		if terminal(os.Stderr) {
 			c.say("waiting for %s…", name)
 		}
 	}).Stop
@@ -141,10 +137,16 @@ func (c *call) report(name string, a answer) int {
 	case a.reply.OK:
 		words := strings.NewReplacer("NAME", name, "PORT", strconv.Itoa(a.reply.Port), "ADDR", c.addr)
 		c.printf("%s\n", protocol.Printable(words.Replace(c.command.done)))
+	case strings.Contains(a.reply.Error, "'"+name+"'"):
+		c.say("error: %s", a.reply.Error)
+	default:
+		c.say("error: %s%s", about(name), a.reply.Error)
 	}
-	if a.reply.OK {
-		return exitOK
+	if a.hint != "" {
+		c.say("hint: %s", a.hint)
 	}
-	c.explain(name, a.reply.Error)
-	return exitNotOK
+	if !a.reply.OK {
+		return exitNotOK
+	}
+	return exitOK
 }

@@ -15,9 +15,11 @@ _zrctl() {
 	elif [[ $command == completion ]]; then
 		words="bash fish zsh"
 	elif [[ $command == start ]]; then
-		words=$(ls -- "${ZR_HOME:-${HOME-}/.zr}/modules" 2>/dev/null | sed -n 's/^\([a-z][a-z0-9-]*\)\.json$/\1/p')
+		words=$(ls -- "${ZR_HOME:-${HOME-}/.zr}/modules" 2>/dev/null |
+			sed -n 's/^\([a-z][a-z0-9-]*\)\.json$/\1/p')
 	elif [[ " @LISTED@ " == *" $command "* ]]; then
-		words=$("$1" -o json -timeout 1s status 2>/dev/null | grep -o '"name":"[a-z][a-z0-9-]*"' | cut -d '"' -f 4)
+		words=$("$1" -o json -timeout 1s status 2>/dev/null |
+			grep -o '"name":"[a-z][a-z0-9-]*"' | cut -d '"' -f 4)
 	fi
 	COMPREPLY=($(compgen -W "$words" -- "$2"))
 }

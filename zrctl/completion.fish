@@ -1,6 +1,7 @@
 # Completion of zrctl for fish: zrctl completion fish | source
 function __zrctl_listed
-    zrctl -o json -timeout 1s status 2>/dev/null | string match -ar '(?<="name":")[a-z][a-z0-9-]*(?=")'
+    zrctl -o json -timeout 1s status 2>/dev/null |
+        string match -ar '(?<="name":")[a-z][a-z0-9-]*(?=")'
 end
 function __zrctl_installed
     set -q ZR_HOME; or set -l ZR_HOME ~/.zr

@@ -19,7 +19,8 @@ _zrctl() {
 	elif [[ $command == start ]]; then
 		compadd -- ${ZR_HOME:-$HOME/.zr}/modules/*.json(N:t:r)
 	elif (( $listed[(Ie)$command] )); then
-		compadd -- $($words[1] -o json -timeout 1s status 2>/dev/null | grep -o '"name":"[a-z][a-z0-9-]*"' | cut -d '"' -f 4)
+		compadd -- $($words[1] -o json -timeout 1s status 2>/dev/null |
+			grep -o '"name":"[a-z][a-z0-9-]*"' | cut -d '"' -f 4)
 	fi
 }
 if [[ $funcstack[1] == _zrctl ]]; then

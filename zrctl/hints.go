@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"zr/internal/protocol"
@@ -17,21 +16,21 @@ import (
 // noReply prints why a request was not answered and what to do, unless the last message was the
 // same.
 func (c *call) noReply(name string, err error) int {
-	about := ""
-	if name != "" {
-		about = name + ": "
-	}
 	var op *net.OpError
 	var trouble string
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		trouble = fmt.Sprintf("%sno reply from %s within %v: the request may still be under way; ask zrctl status, or wait longer with -timeout", about, c.addr, c.timeout)
+		trouble = fmt.Sprintf("%sno reply from %s within %v: the request may still be under way;"+
+			" ask zrctl status, or wait longer with -timeout", about(name), c.addr, c.timeout)
 	case errors.As(err, &op) && op.Op == "dial":
-		trouble = fmt.Sprintf("no daemon on %s: %v; start one with zrd, or say where it listens with -addr or $ZRD_ADDR", c.addr, op.Err)
+		trouble = fmt.Sprintf("no daemon on %s: %v; start one with zrd,"+
+			" or say where it listens with -addr or $ZRD_ADDR", c.addr, op.Err)
 	case errors.Is(err, protocol.ErrNoReply):
-		trouble = fmt.Sprintf("what answers on %s is not zrd: %v; say where zrd listens with -addr or $ZRD_ADDR", c.addr, err)
+		trouble = fmt.Sprintf("what answers on %s is not zrd: %v;"+
+			" say where zrd listens with -addr or $ZRD_ADDR", c.addr, err)
 	default:
-		trouble = fmt.Sprintf("%sno reply from %s: %v; if the daemon was ending, start it again with zrd", about, c.addr, err)
+		trouble = fmt.Sprintf("%sno reply from %s: %v;"+
+			" if the daemon was ending, start it again with zrd", about(name), c.addr, err)
 	}
 	if trouble != c.trouble {
 		c.say("error: %s", trouble)
@@ -40,58 +39,59 @@ func (c *call) noReply(name string, err error) int {
 	return exitNoDaemon
 }
 
-// explain prints an error reply for a person, and a hint. name is empty if the request was about no
-// service.
-func (c *call) explain(name, reply string) {
-	if c.format == "table" {
-		about := ""
-		if name != "" && !strings.Contains(reply, "'"+name+"'") {
-			about = name + ": "
-		}
-		c.say("error: %s%s", about, reply)
+// about begins a message about a service. name is empty if the message is about none.
+func about(name string) string {
+	if name == "" {
+		return ""
 	}
-	if hint := hint(name, reply); hint != "" {
-		c.say("hint: %s", hint)
-	}
+	return name + ": "
 }
 
-// hint returns what to do about an error reply, or "".
-func hint(name, reply string) string {
-	needs := func(what string) string {
-		return fmt.Sprintf("store/%s/VERSION/package.toml in the daemon's home%s needs %s", name, fromHere(), what)
-	}
+const nameRule = "a package name is words of a-z and 0-9 joined by hyphens," +
+	" the first character a letter"
+
+// errorHint returns what to do about an error reply, or "".
+func errorHint(name, reply string) string {
+	needs := "store/" + name + "/VERSION/package.toml in the daemon's home" + fromHere() + " needs "
 	switch reply {
 	case "package '" + name + "' not found":
-		return notFound(name)
+		return notFoundHint(name)
 	case "package '" + name + "' has no service section":
-		return needs("a section [service] with port = NUMBER")
+		return needs + "a section [service] with port = NUMBER"
 	case "service '" + name + "' has no port configured":
-		return needs("port = NUMBER below [service]")
+		return needs + "port = NUMBER below [service]"
 	case "package '" + name + "' has no binary":
-		return needs(`binary = "PROGRAM" above [service]`)
+		return needs + `binary = "PROGRAM" above [service]`
 	}
 	return ""
 }
 
-const nameRule = "a package name is words of a-z and 0-9 joined by hyphens, the first character a letter"
-
-// notFound returns why the daemon may not have found a package.
-func notFound(name string) string {
-	path := receipt(name)
-	_, err := os.Stat(path)
-	switch {
-	case !validName(name):
+// notFoundHint returns why the daemon may not have found a package.
+func notFoundHint(name string) string {
+	switch path, there, _ := find(name); {
+	case !protocol.ValidName(name):
 		return nameRule
-	case err == nil:
+	case there:
 		return path + " is there, but the daemon's home is another: it is what its -home or $ZR_HOME says"
 	}
-	return "the daemon looks for modules/" + name + ".json in its home, which is what its -home or $ZR_HOME says, or ~/.zr" + fromHere()
+	return "the daemon looks for modules/" + name + ".json in its home," +
+		" which is what its -home or $ZR_HOME says, or ~/.zr" + fromHere()
 }
 
-// stranger reports whether the command stops a service that is neither listed nor installed, as far
-// as zrctl can see.
-func (c *call) stranger(name string) bool {
-	if c.command.name != "stop" || !lacks(name) {
+// absenceHint returns what to do about a service that is not running.
+func absenceHint(name string) string {
+	switch path, _, lacks := find(name); {
+	case !protocol.ValidName(name):
+		return nameRule
+	case lacks:
+		return "there is no " + path
+	}
+	return "if it is installed, start it with: zrctl start " + name
+}
+
+// unknown reports whether a service is neither listed nor installed, as far as zrctl can see.
+func (c *call) unknown(name string) bool {
+	if _, _, lacks := find(name); !lacks {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -100,52 +100,23 @@ func (c *call) stranger(name string) bool {
 	return a.reply.OK && indexOf(a.reply.Services, name) < 0
 }
 
-// advice returns what to do about a service that is not running.
-func advice(name string) string {
-	switch {
-	case !validName(name):
-		return nameRule
-	case lacks(name):
-		return "there is no " + receipt(name)
-	}
-	return "if it is installed, start it with: zrctl start " + name
-}
-
-// validName reports whether a package can have this name.
-func validName(name string) bool {
-	for word := range strings.SplitSeq(name, "-") {
-		if word == "" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
-			return false
-		}
-	}
-	return name[0] >= 'a' && len(name) <= 100
-}
-
-// lacks reports whether the home that zrctl knows can be read and has no package with this name.
-func lacks(name string) bool {
-	_, err := os.Stat(filepath.Dir(receipt(name)))
-	_, missing := os.Lstat(receipt(name))
-	return !validName(name) || err == nil && errors.Is(missing, fs.ErrNotExist)
-}
-
-// receipt returns the path of a package's receipt in the home that zrctl knows. The daemon's home
-// may be another.
-func receipt(name string) string {
-	return filepath.Join(home(), "modules", filepath.Base(name)+".json")
-}
-
-// home returns the home that zrd would have if it were started from here without -home, or "".
-func home() string {
-	home := os.Getenv("ZR_HOME")
-	if user, err := os.UserHomeDir(); home == "" && err == nil {
-		home = filepath.Join(user, ".zr")
-	}
-	return home
+// find looks for the receipt of a package in the home that zrd would have if it were started from
+// here without -home. The daemon's home may be another. there: it has the receipt. lacks: it has
+// not, or no package can have this name. Neither is true if the home cannot be read.
+func find(name string) (path string, there, lacks bool) {
+	home, _ := protocol.DefaultHome()
+	modules := filepath.Join(home, "modules")
+	path = filepath.Join(modules, filepath.Base(name)+".json")
+	_, unreadable := os.Stat(modules)
+	_, err := os.Lstat(path)
+	lacks = unreadable == nil && errors.Is(err, fs.ErrNotExist)
+	return path, err == nil, lacks || !protocol.ValidName(name)
 }
 
 func fromHere() string {
-	if home() == "" {
+	home, err := protocol.DefaultHome()
+	if err != nil {
 		return ""
 	}
-	return " (from here, " + home() + ")"
+	return " (from here, " + home + ")"
 }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -19,20 +20,12 @@ const (
 )
 
 func main() {
-	c := &call{out: os.Stdout, err: os.Stderr}
+	c := new(call)
 	if err := c.parse(os.Args[1:]); err != nil {
 		c.say("error: %v; see zrctl -h", err)
 		os.Exit(exitUsage)
 	}
-	exit := exitOK
-	switch {
-	case c.help:
-		c.printf("%s", c.usage())
-	case c.version:
-		c.printf("zrctl %s\n", protocol.Version())
-	default:
-		exit = c.run()
-	}
+	exit := c.run()
 	if c.unprinted != nil {
 		c.say("error: cannot print: %v", c.unprinted)
 		exit = max(exit, exitNotOK)
@@ -40,16 +33,35 @@ func main() {
 	os.Exit(exit)
 }
 
+// run carries out the call and returns the exit status.
+func (c *call) run() int {
+	switch {
+	case c.help:
+		c.printf("%s", c.usage())
+	case c.version:
+		c.printf("zrctl %s\n", protocol.Version())
+	case c.command.name == "completion":
+		c.printf("%s", completion(c.names[0], c.flags()))
+	case c.watch:
+		return c.watchStatus()
+	case c.command.name == "status":
+		return c.status(context.Background())
+	default:
+		return c.each()
+	}
+	return exitOK
+}
+
 // printf prints to standard output. If that fails, main reports it at the end.
 func (c *call) printf(format string, args ...any) {
-	if _, err := fmt.Fprintf(c.out, format, args...); err != nil {
+	if _, err := fmt.Fprintf(os.Stdout, format, args...); err != nil {
 		c.unprinted = err
 	}
 }
 
 // say prints a line to standard error, escaped and cut to a bounded length.
 func (c *call) say(format string, args ...any) {
-	fmt.Fprintln(c.err, shown(fmt.Sprintf(format, args...), 4096))
+	fmt.Fprintln(os.Stderr, shown(fmt.Sprintf(format, args...), 4096))
 }
 
 func (c *call) usage() string {
@@ -64,7 +76,9 @@ func (c *call) usage() string {
 		arg, help := flag.UnquoteUsage(f)
 		fmt.Fprintf(&text, "  %-15s  %s\n", "-"+f.Name+" "+arg, help)
 	})
-	text.WriteString("\nExit status: 0 all went well; 1 a reply was an error, or a service that status\n" +
-		"was asked for is not running; 2 usage; 3 no daemon, or no reply in time.\n")
+	text.WriteString(`
+Exit status: 0 all went well; 1 a reply was an error, or a service that status
+was asked for is not running; 2 usage; 3 no daemon, or no reply in time.
+`)
 	return text.String()
 }

@@ -33,26 +33,32 @@ func (c *call) status(ctx context.Context) int {
 	stop := c.notice("")
 	a := c.do(ctx, protocol.Request{Request: protocol.Status, Verbose: c.verbose})
 	stop()
-	switch {
-	case ctx.Err() != nil: // Ctrl-C
+	if ctx.Err() != nil { // Ctrl-C
 		return exitOK
-	case a.err != nil:
-		return c.noReply("", a.err)
 	}
-	c.trouble = ""
 	exit := exitOK
-	switch {
-	case !a.reply.OK:
-		exit = exitNotOK
-	case len(c.names) > 0:
+	if a.reply.OK && len(c.names) > 0 {
 		a.reply.Services, exit = pick(a.reply.Services, c.names)
 		a.line = protocol.EncodeLine(a.reply)
 	}
-	if c.format == "json" {
-		c.printf("%s", a.line)
-		return exit
+	if a.err == nil {
+		c.trouble = ""
+		if c.format == "table" && c.watch && fancy(os.Stdout) {
+			c.printf("\x1b[H\x1b[2J") // home, clear
+		}
 	}
-	c.show(a.reply)
+	if !a.reply.OK || c.format == "json" {
+		return max(exit, c.report("", a))
+	}
+	if len(c.names) == 0 || len(a.reply.Services) > 0 {
+		color := fancy(os.Stdout) && os.Getenv("NO_COLOR") == ""
+		c.printf("%s", makeTable(a.reply.Services, c.verbose, width(os.Stdout), color))
+	}
+	for _, name := range c.names {
+		if indexOf(a.reply.Services, name) < 0 {
+			c.say("%s is not running; %s", name, absenceHint(name))
+		}
+	}
 	return exit
 }
 
@@ -73,23 +79,4 @@ func pick(all []protocol.Service, names []string) ([]protocol.Service, int) {
 
 func indexOf(services []protocol.Service, name string) int {
 	return slices.IndexFunc(services, func(s protocol.Service) bool { return s.Name == name })
-}
-
-// show prints a status reply as a table, and names the services that are not in it.
-func (c *call) show(reply protocol.Reply) {
-	if c.watch && fancy(c.out) {
-		c.printf("\x1b[H\x1b[2J") // home, clear
-	}
-	if !reply.OK {
-		c.explain("", reply.Error)
-		return
-	}
-	if len(c.names) == 0 || len(reply.Services) > 0 {
-		c.printf("%s", makeTable(reply.Services, c.verbose, width(c.out), fancy(c.out) && os.Getenv("NO_COLOR") == ""))
-	}
-	for _, name := range c.names {
-		if indexOf(reply.Services, name) < 0 {
-			c.say("%s is not running; %s", name, advice(name))
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"zr/internal/protocol"
@@ -18,6 +19,8 @@ const (
 	columnGap = 2
 )
 
+var colors = map[string]string{"starting": "33", "running": "32", "failed": "31"}
+
 // makeTable returns a table of services. If width, that of the terminal, is not 0, the last error
 // is cut so that a row takes one line, or two if one has little room left.
 func makeTable(services []protocol.Service, verbose bool, width int, color bool) string {
@@ -26,7 +29,8 @@ func makeTable(services []protocol.Service, verbose bool, width int, color bool)
 	}
 	rows := [][]string{{"NAME", "PORT", "STATUS"}}
 	if verbose {
-		rows[0] = append(rows[0], "PID", "PROCESSES", "UPTIME", "RESTARTS", "FAILURES", "VERSION", "NEXT RETRY", "LAST ERROR")
+		rows[0] = append(rows[0], "PID", "PROCESSES", "UPTIME", "RESTARTS", "FAILURES", "VERSION",
+			"NEXT RETRY", "LAST ERROR")
 	}
 	for _, s := range services {
 		row := []string{s.Name, strconv.Itoa(s.Port), s.Status}
@@ -43,45 +47,35 @@ func makeTable(services []protocol.Service, verbose bool, width int, color bool)
 // layout aligns the cells of all rows. The last column may be as wide as the terminal allows.
 func layout(rows [][]string, width int, color bool) string {
 	last := len(rows[0]) - 1
-	widths := make([]int, last)
+	widths := make([]int, last+1) // 0 for the last
 	room := width
-	for i := range widths {
+	for i := range last {
 		for _, row := range rows {
 			row[i] = shown(row[i], maxCell)
 			widths[i] = max(widths[i], columns(row[i])+columnGap)
 		}
 		room -= widths[i]
 	}
-	for width > 0 && room < minRoom {
-		room += width
-	}
 	if width == 0 {
 		room = math.MaxInt
 	}
+	for room < minRoom {
+		room += width
+	}
 	var text strings.Builder
-	for n, row := range rows {
+	for _, row := range rows {
 		row[last] = shown(row[last], room)
-		var line strings.Builder
+		line := ""
 		for i, cell := range row {
-			if i > 0 {
-				line.WriteString(strings.Repeat(" ", widths[i-1]-columns(row[i-1])))
+			padding := strings.Repeat(" ", max(0, widths[i]-columns(cell)))
+			if code := colors[cell]; color && i == statusAt && code != "" {
+				cell = "\x1b[" + code + "m" + cell + "\x1b[0m"
 			}
-			if color && n > 0 && i == statusAt {
-				cell = paint(cell)
-			}
-			line.WriteString(cell)
+			line += cell + padding
 		}
-		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return text.String()
-}
-
-func paint(status string) string {
-	color, ok := map[string]int{"starting": 33, "running": 32, "failed": 31}[status]
-	if !ok {
-		return status
-	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, status)
 }
 
 func count(n int) string {
@@ -93,24 +87,24 @@ func count(n int) string {
 
 // span formats a number of seconds, as in 42s, 5m10s or 3d4h.
 func span(seconds *int) string {
-	switch {
-	case seconds == nil:
+	const hour, day = 60 * 60, 24 * 60 * 60
+	if seconds == nil {
 		return "-"
-	case *seconds < 60:
-		return fmt.Sprintf("%ds", *seconds)
-	case *seconds < 60*60:
-		return fmt.Sprintf("%dm%ds", *seconds/60, *seconds%60)
-	case *seconds < 24*60*60:
-		return fmt.Sprintf("%dh%dm", *seconds/60/60, *seconds/60%60)
+	}
+	switch s := *seconds; {
+	case s < hour:
+		return (time.Duration(s) * time.Second).String()
+	case s < day:
+		return fmt.Sprintf("%dh%dm", s/hour, s%hour/60)
 	default:
-		return fmt.Sprintf("%dd%dh", *seconds/60/60/24, *seconds/60/60%24)
+		return fmt.Sprintf("%dd%dh", s/day, s%day/hour)
 	}
 }
 
 // shown returns text with escapes for what is not printable, cut to room columns.
 func shown(text string, room int) string {
 	text = protocol.Printable(text)
-	if len(text) <= room || columns(text) <= room {
+	if columns(text) <= room {
 		return text
 	}
 	used := 1 // the ellipsis
@@ -131,9 +125,11 @@ func columns(text string) (n int) {
 }
 
 // wide are the blocks of characters that take two columns, from Unicode's EastAsianWidth.txt.
-var wide = [][2]rune{{0x1100, 0x115f}, {0x2e80, 0x303e}, {0x3041, 0xa4cf}, {0xa960, 0xa97f}, {0xac00, 0xd7a3},
-	{0xf900, 0xfaff}, {0xfe30, 0xfe6f}, {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff},
-	{0x1f900, 0x1faff}, {0x20000, 0x3fffd}}
+var wide = [][2]rune{
+	{0x1100, 0x115f}, {0x2e80, 0x303e}, {0x3041, 0xa4cf}, {0xa960, 0xa97f}, {0xac00, 0xd7a3},
+	{0xf900, 0xfaff}, {0xfe30, 0xfe6f}, {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x1f64f},
+	{0x1f680, 0x1f6ff}, {0x1f900, 0x1faff}, {0x20000, 0x3fffd},
+}
 
 func runeColumns(r rune) int {
 	if unicode.In(r, unicode.Mn, unicode.Me) {

@@ -24,57 +24,37 @@ type reporter struct {
 	unsent   []string // assignments that could not be sent yet
 	status   string   // the last STATUS that was sent
 	failed   bool     // a message could not be sent, which was logged
-	stop     context.CancelFunc
-	alive    context.Context
-	done     chan struct{}
 }
 
-func newReporter(services *supervisor.Supervisor, server *daemon.Server, logger *daemon.Logger) *reporter {
-	r := &reporter{services: services, server: server, log: logger, done: make(chan struct{})}
-	r.alive, r.stop = context.WithCancel(context.Background())
-	return r
-}
-
-// run reports until end. It sends READY=1 when ready is closed, but not after ending is closed.
-// When ending is closed, it sends STOPPING=1 and a last STATUS. Each tick sends again what could
-// not be sent before.
-func (r *reporter) run(ready, ending <-chan struct{}) {
-	defer close(r.done)
+// run sends READY=1 when ready is closed, STOPPING=1 when ending is closed, and STATUS when it
+// changes, until ctx ends after that. Each tick sends again what could not be sent before.
+func (r *reporter) run(ctx context.Context, ready, ending <-chan struct{}) {
 	if !systemd.Notified() {
 		return
 	}
-	go r.watchdog()
+	go r.watchdog(ctx)
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
-	status := func() string { return count(r.services.Status()) }
-	stopping := func() {
-		ready, ending = nil, nil
-		status = func() string { return "ending" }
-		r.unsent = []string{"STOPPING=1"}
-	}
-	for {
-		r.send(status())
+	for ending != nil {
+		r.send(count(r.services.Status()))
 		select {
 		case <-ready:
 			ready = nil
 			r.unsent = append(r.unsent, "READY=1")
 		case <-ending:
-			stopping()
+			ending = nil
 		case <-tick.C:
-		case <-r.alive.Done():
-			if ending != nil {
-				stopping()
-			}
-			r.send(status())
-			return
 		}
 	}
-}
-
-// end stops run, and returns when the last message was sent. The daemon no longer answers then.
-func (r *reporter) end() {
-	r.stop()
-	<-r.done
+	r.unsent = []string{"STOPPING=1"}
+	r.send("ending")
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		r.send("ending")
+	}
 }
 
 // send sends the unsent assignments, and the status if it has changed. If that fails, they stay
@@ -109,53 +89,40 @@ func count(infos []supervisor.Info) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, status))
 		}
 	}
-	noun := "services"
-	switch len(infos) {
+	switch states := strings.Join(parts, ", "); len(infos) {
 	case 0:
 		return "no services"
 	case 1:
-		noun = "service"
+		return "1 service: " + states
+	default:
+		return fmt.Sprintf("%d services: %s", len(infos), states)
 	}
-	return fmt.Sprintf("%d %s: %s", len(infos), noun, strings.Join(parts, ", "))
 }
 
-// watchdog pings the daemon and, if it works, sends WATCHDOG=1 twice in the time that the manager
-// allows. If not, it tries again soon.
-func (r *reporter) watchdog() {
+// watchdog pings the daemon and, if it answers, sends WATCHDOG=1 twice in the time that the manager
+// allows. If it does not answer, watchdog logs that once and tries again soon.
+func (r *reporter) watchdog(ctx context.Context) {
 	allowed, err := systemd.Watchdog()
 	if err != nil {
 		r.log.Printf("no watchdog: %v", err)
 	}
-	if allowed == 0 {
-		return
-	}
-	worked := true
-	for wait := time.Duration(0); r.sleep(wait); {
-		ctx, cancel := context.WithTimeout(r.alive, allowed/4)
-		err := r.server.Ping(ctx)
+	for silent := false; allowed > 0 && ctx.Err() == nil; {
+		limit, cancel := context.WithTimeout(ctx, allowed/4)
+		err := r.server.Ping(limit)
 		cancel()
-		switch {
-		case err == nil:
-			wait = allowed / 2
+		wait := allowed / 2
+		if err == nil {
 			systemd.Notify("WATCHDOG=1") // if this fails, so do the other messages, which say so
-		case r.alive.Err() != nil:
-			return
-		default:
+		} else {
 			wait = allowed / 20
-			if worked {
+			if !silent && ctx.Err() == nil {
 				r.log.Printf("no answer to the daemon's own ping: %v", err)
 			}
 		}
-		worked = err == nil
-	}
-}
-
-// sleep waits for d. It returns false if end was called meanwhile.
-func (r *reporter) sleep(d time.Duration) bool {
-	select {
-	case <-r.alive.Done():
-		return false
-	case <-time.After(d):
-		return true
+		silent = err != nil
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
 	}
 }

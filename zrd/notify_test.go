@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,9 +39,106 @@ func TestCount(t *testing.T) {
 	}
 }
 
-type noServices struct{}
+// A fakeDaemon has services that run, and counts its pings.
+type fakeDaemon struct {
+	services         atomic.Int32
+	stuck            atomic.Bool // pings fail
+	answered, failed atomic.Int32
+}
 
-func (noServices) Status() []supervisor.Info { return nil }
+func (d *fakeDaemon) Status() []supervisor.Info {
+	return slices.Repeat([]supervisor.Info{{Status: "running"}}, int(d.services.Load()))
+}
+
+func (d *fakeDaemon) Ping(context.Context) error {
+	if d.stuck.Load() {
+		d.failed.Add(1)
+		return errors.New("stuck")
+	}
+	d.answered.Add(1)
+	return nil
+}
+
+// A manager is the socket of a service manager.
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+// newManager makes the socket and points $NOTIFY_SOCKET to it.
+func newManager(t *testing.T) *manager {
+	t.Helper()
+	base := os.TempDir()
+	if len(base) > 60 { // too long for a socket
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "notify"))
+	m := &manager{t: t}
+	m.open()
+	return m
+}
+
+func (m *manager) open() {
+	m.t.Helper()
+	addr := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
+	conn, err := net.ListenUnixgram("unixgram", addr)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { conn.Close() })
+	m.conn = conn
+}
+
+// next returns the next message, or "" if none comes within limit.
+func (m *manager) next(limit time.Duration) string {
+	buf := make([]byte, 200)
+	m.conn.SetReadDeadline(time.Now().Add(limit))
+	n, _ := m.conn.Read(buf)
+	return string(buf[:n])
+}
+
+func (m *manager) want(message string) {
+	m.t.Helper()
+	if got := m.next(time.Minute); got != message {
+		m.t.Errorf("the manager got %q, want %q", got, message)
+	}
+}
+
+func (m *manager) wantSilence(limit time.Duration) {
+	m.t.Helper()
+	if got := m.next(limit); got != "" {
+		m.t.Errorf("the manager got %q after the end", got)
+	}
+}
+
+// A report is a reporter that runs.
+type report struct {
+	log           lockedBuffer
+	ready, ending chan struct{}
+	end           func() // returns when run has
+}
+
+func start(t *testing.T, d *fakeDaemon) *report {
+	r := &report{ready: make(chan struct{}), ending: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		(&reporter{services: d, server: d, log: daemon.NewLogger(&r.log)}).run(ctx, r.ready, r.ending)
+	}()
+	r.end = sync.OnceFunc(func() {
+		close(r.ending)
+		cancel()
+		<-done
+	})
+	t.Cleanup(r.end)
+	return r
+}
 
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -55,207 +151,84 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
+func (b *lockedBuffer) count(text string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return strings.Count(b.Buffer.String(), text)
 }
 
-// pinged counts the pings of the watchdog, and fails them on demand.
-type pinged struct {
-	failing atomic.Bool
-	worked  atomic.Int64
-	failed  atomic.Int64
-}
-
-func (p *pinged) Ping(context.Context) error {
-	if p.failing.Load() {
-		p.failed.Add(1)
-		return errors.New("stuck")
-	}
-	p.worked.Add(1)
-	return nil
-}
-
-// A manager is the socket of a service manager.
-type manager struct {
-	*net.UnixConn
-	t *testing.T
-}
-
-// newManager makes the socket and points $NOTIFY_SOCKET to it.
-func newManager(t *testing.T) manager {
+func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	base := os.TempDir()
-	if len(base) > 60 { // too long for a socket
-		base = "/tmp"
-	}
-	dir, err := os.MkdirTemp(base, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "notify"))
-	m := manager{t: t}
-	m.open()
-	return m
-}
-
-func (m *manager) open() {
-	m.t.Helper()
-	name := os.Getenv("NOTIFY_SOCKET")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.t.Cleanup(func() { conn.Close() })
-	m.UnixConn = conn
-}
-
-// next returns the next message, or "" if none comes within limit.
-func (m *manager) next(limit time.Duration) string {
-	buf := make([]byte, 200)
-	m.SetReadDeadline(time.Now().Add(limit))
-	n, _ := m.Read(buf)
-	return string(buf[:n])
-}
-
-// want fails unless the next message is this one.
-func (m *manager) want(message string) {
-	m.t.Helper()
-	if got := m.next(time.Minute); got != message {
-		m.t.Errorf("the manager heard %q, want %q", got, message)
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no %s within a minute", what)
+		}
 	}
 }
 
-func newTestReporter(services interface{ Status() []supervisor.Info }, server interface{ Ping(context.Context) error }, log io.Writer) *reporter {
-	r := newReporter(nil, nil, daemon.NewLogger(log))
-	r.services, r.server = services, server
-	return r
-}
-
-// The manager hears from the watchdog as long as the daemon works, in time, and no more when it does
-// not.
-func TestWatchdogOnlyWhileWorking(t *testing.T) {
+func TestWatchdogNeedsAnswers(t *testing.T) {
 	m := newManager(t)
 	t.Setenv("WATCHDOG_USEC", "200000")
-	var log lockedBuffer
-	var p pinged
-	r := newTestReporter(noServices{}, &p, &log)
-	go r.run(nil, nil)
-	defer r.end()
-	heard := int64(0)
+	var d fakeDaemon
+	r := start(t, &d)
+	heard := int32(0)
 	hear := func(limit time.Duration) {
 		if m.next(limit) == "WATCHDOG=1" {
 			heard++
 		}
 	}
-	for range 4 { // one of them is STATUS
+	for range 4 {
 		hear(time.Minute)
 	}
-	if heard != 3 {
-		t.Errorf("heard %d times of a daemon that works", heard)
+	if heard != 3 { // the fourth message is STATUS
+		t.Errorf("%d of 4 messages are WATCHDOG=1", heard)
 	}
-	p.failing.Store(true)
-	for end := time.Now().Add(time.Minute); p.failed.Load() < 5 && time.Now().Before(end); {
+	d.stuck.Store(true)
+	waitFor(t, "failed pings", func() bool {
 		hear(10 * time.Millisecond)
+		return d.failed.Load() >= 5
+	})
+	if answered := d.answered.Load(); heard > answered {
+		t.Errorf("%d times WATCHDOG=1 after %d answered pings", heard, answered)
 	}
-	if worked := p.worked.Load(); p.failed.Load() < 5 || heard > worked {
-		t.Errorf("heard %d times of a daemon that worked %d times, and then failed %d times", heard, worked, p.failed.Load())
+	if n := r.log.count("daemon: no answer to the daemon's own ping: stuck\n"); n != 1 {
+		t.Errorf("the failed pings are logged %d times", n)
 	}
-	if n := strings.Count(log.String(), "daemon: no answer to the daemon's own ping: stuck\n"); n != 1 {
-		t.Errorf("one silence was logged %d times", n)
-	}
-	p.failing.Store(false)
+	d.stuck.Store(false)
 	m.want("WATCHDOG=1")
 }
 
-// READY=1 waits for ready. STATUS is said when it changes.
-func TestReady(t *testing.T) {
-	m := newManager(t)
-	ready := make(chan struct{})
-	r := newTestReporter(noServices{}, &pinged{}, io.Discard)
-	go r.run(ready, nil)
-	defer r.end()
-	m.want("STATUS=no services")
-	if got := m.next(50 * time.Millisecond); got != "" {
-		t.Errorf("the manager heard %q too early", got)
-	}
-	close(ready)
-	m.want("READY=1")
-}
-
-// What the manager could not be told is said as soon as possible, and the failure logged once.
+// A message that cannot be sent is sent as soon as possible, and the failure is logged once.
 func TestUnsentIsSentAgain(t *testing.T) {
 	m := newManager(t)
-	m.Close()
+	m.conn.Close()
 	os.Remove(os.Getenv("NOTIFY_SOCKET"))
-	var log lockedBuffer
-	r := newTestReporter(noServices{}, &pinged{}, &log)
-	ready := make(chan struct{})
-	close(ready)
-	go r.run(ready, nil)
-	defer r.end()
-	for end := time.Now().Add(time.Minute); !strings.Contains(log.String(), "cannot notify") && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	r := start(t, &fakeDaemon{})
+	close(r.ready)
+	logged := func() int { return r.log.count("cannot notify the service manager: ") }
+	waitFor(t, "the line in the log", func() bool { return logged() > 0 })
 	m.open()
-	var said string
-	for range 2 { // the first may have come before READY=1
-		said += m.next(time.Minute)
-		if strings.Contains(said, "READY=1") {
-			break
-		}
-	}
-	if !strings.Contains(said, "READY=1") || !strings.Contains(said, "STATUS=no services") {
-		t.Errorf("the manager heard %q", said)
-	}
-	if n := strings.Count(log.String(), "cannot notify the service manager: "); n != 1 {
-		t.Errorf("it was logged %d times", n)
+	var got string
+	waitFor(t, "both messages", func() bool {
+		got += m.next(time.Minute)
+		return strings.Contains(got, "READY=1") && strings.Contains(got, "STATUS=no services")
+	})
+	if n := logged(); n != 1 {
+		t.Errorf("the failure is logged %d times", n)
 	}
 }
 
-// The manager hears of the end, also if all is over when it begins. Nothing is said after that.
-func TestStoppingIsTheLastWord(t *testing.T) {
+// When the daemon ends, the manager gets STOPPING=1 and a last status, and then nothing.
+func TestStoppingIsLast(t *testing.T) {
 	m := newManager(t)
-	closed := make(chan struct{})
-	close(closed)
-	for range 20 { // which of the channels is seen first is chance
-		r := newTestReporter(noServices{}, &pinged{}, io.Discard)
-		r.stop()
-		r.run(closed, closed)
-		said := m.next(time.Minute)
-		for said != "STOPPING=1\nSTATUS=ending" {
-			if said != "STATUS=no services" && said != "READY=1" {
-				t.Fatalf("the manager heard %q before the end", said)
-			}
-			said = m.next(time.Minute)
-		}
-	}
-	if got := m.next(50 * time.Millisecond); got != "" {
-		t.Errorf("the manager heard %q after the end", got)
-	}
-}
-
-// The status does not change any more once the daemon ends.
-func TestNoStatusDuringTheEnd(t *testing.T) {
-	m := newManager(t)
-	ending := make(chan struct{})
-	close(ending)
-	services := &changingServices{}
-	r := newTestReporter(services, &pinged{}, io.Discard)
-	go r.run(nil, ending)
+	var d fakeDaemon
+	r := start(t, &d)
 	m.want("STATUS=no services")
+	r.ending <- struct{}{}
 	m.want("STOPPING=1\nSTATUS=ending")
-	services.n.Store(1)
-	if got := m.next(countEvery * 3 / 2); got != "" {
-		t.Errorf("the manager heard %q after the end", got)
-	}
+	close(r.ready)
+	d.services.Store(1)
+	m.wantSilence(countEvery * 3 / 2)
 	r.end()
-}
-
-type changingServices struct{ n atomic.Int32 }
-
-func (c *changingServices) Status() []supervisor.Info {
-	return slices.Repeat([]supervisor.Info{{Status: "running"}}, int(c.n.Load()))
+	m.wantSilence(50 * time.Millisecond)
 }

@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	// connections is how many clients may be connected at once if there are enough descriptors.
+	connections = 8192
 	// Above memoryLimit Go collects garbage more often. It takes thousands of clients to get there.
 	memoryLimit = 40 << 20
 	// threads is how many blocking system calls can be under way at once before Go's runtime needs
@@ -27,9 +29,9 @@ func tuneRuntime() {
 	makeThreads()
 }
 
-// makeThreads makes the runtime create the threads that it will need: it locks as many goroutines
-// to one each, all at once. Go keeps these threads. Later a service may have used up the limit on
-// threads, and Go crashes if it cannot create one.
+// makeThreads makes the runtime create its threads now, by locking as many goroutines to one each.
+// Go keeps these threads. It crashes if it cannot create one later, when a service has used up the
+// limit on threads.
 func makeThreads() {
 	var here, all sync.WaitGroup
 	here.Add(threads)

@@ -5,21 +5,19 @@ package object
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 )
 
 // An Object holds the fields that the caller of Read named, with their undecoded values.
 type Object map[string][]byte
 
-// maxDepth is how deep the value of a field may nest. The limit of encoding/json differs between Go
-// releases.
+// maxDepth is how deep the value of a field may nest. The limit of encoding/json is not the same in
+// every Go release.
 const maxDepth = 100
 
 // A SyntaxError names the first character that is wrong.
@@ -29,31 +27,44 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("unexpected character %s at byte %d", strconv.QuoteRuneToASCII(e.Char), e.Offset+1)
+	return fmt.Sprintf("unexpected character %+q at byte %d", e.Char, e.Offset+1)
 }
 
 // Read returns the fields with these names from the JSON object in data, and ignores other fields.
-// The error may be a *SyntaxError, io.ErrUnexpectedEOF if the object does not end, or ctx's error
-// if ctx ends first.
-func Read(ctx context.Context, data []byte, names ...string) (Object, error) {
+// The error may be a *SyntaxError, or io.ErrUnexpectedEOF if the object does not end.
+func Read(data []byte, names ...string) (Object, error) {
+	if err := check(data); err != nil {
+		return nil, err
+	}
 	o := make(Object, len(names))
-	err := walk(ctx, data, '{', func(name string, value []byte) error {
-		if !slices.Contains(names, name) {
-			return nil
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.Token() // the brace
+	for dec.More() {
+		key, err := dec.Token()
+		var value json.RawMessage
+		if err == nil {
+			err = dec.Decode(&value)
 		}
-		if o[name] != nil {
-			return fmt.Errorf("duplicate field `%s`", name)
+		if err != nil {
+			return nil, syntax(data)
 		}
-		o[name] = value
-		return nil
-	})
-	return o, err
-}
-
-// Elements calls visit with each element of the JSON array in data. It returns the errors that Read
-// does, and visit's.
-func Elements(ctx context.Context, data []byte, visit func(element []byte) error) error {
-	return walk(ctx, data, '[', func(_ string, element []byte) error { return visit(element) })
+		if name := key.(string); slices.Contains(names, name) {
+			if o[name] != nil {
+				return nil, fmt.Errorf("duplicate field `%s`", name)
+			}
+			o[name] = value
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, syntax(data)
+	}
+	switch rest := bytes.TrimLeft(data[dec.InputOffset():], space); {
+	case len(rest) == 0:
+		return o, nil
+	case rest[0] == 0:
+		return nil, errors.New("a NUL byte after the JSON object")
+	}
+	return nil, errors.New("more than one JSON object")
 }
 
 // Get decodes the value of a field to a *string, *int or *bool. It fails if the field is missing or
@@ -84,114 +95,65 @@ func (o Object) GetOptional(name string, to any) error {
 	return o.Get(name, to)
 }
 
-// walk calls visit for each field of an object, or each element of an array.
-func walk(ctx context.Context, data []byte, open byte, visit func(name string, value []byte) error) error {
-	if err := checkStart(data, open); err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber() // so that numbers of any size are valid
-	dec.Token()     // the bracket
-	for dec.More() {
-		var key json.Token
-		if open == '{' {
-			var err error
-			if key, err = dec.Token(); err != nil {
-				return syntax(data, err)
-			}
-		}
-		start := dec.InputOffset()
-		if err := skip(ctx, dec); err != nil {
-			return syntax(data, err)
-		}
-		name, _ := key.(string)
-		if err := visit(name, bytes.TrimLeft(data[start:dec.InputOffset()], " \t\r\n:,")); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return syntax(data, err)
-	}
-	switch rest := bytes.TrimLeft(data[dec.InputOffset():], " \t\r\n"); {
-	case len(rest) == 0:
-		return nil
-	case rest[0] == 0:
-		return errors.New("a NUL byte after the JSON object")
-	}
-	return errors.New("more than one JSON object")
-}
+const space = " \t\r\n"
 
-func checkStart(data []byte, open byte) error {
-	switch data := bytes.TrimLeft(data, " \t\r\n"); {
+// check refuses data that does not begin as an object, or that nests too deep.
+func check(data []byte) error {
+	switch start := bytes.TrimLeft(data, space); {
 	case !utf8.Valid(data):
 		return errors.New("not UTF-8")
-	case bytes.HasPrefix(data, []byte("\uFEFF")):
+	case bytes.HasPrefix(start, []byte("\uFEFF")):
 		return errors.New("a byte order mark (BOM) before the JSON object")
-	case len(data) > 0 && data[0] == open:
-		return nil
-	case open == '[':
-		return errors.New("not a JSON array")
+	case len(start) == 0 || start[0] != '{':
+		return errors.New("not a JSON object")
 	}
-	return errors.New("not a JSON object")
+	return checkDepth(data)
 }
 
-var errDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
-
-// skip moves dec past the next value.
-func skip(ctx context.Context, dec *json.Decoder) error {
-	for depth := 0; ; {
-		token, err := dec.Token()
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
+// checkDepth counts brackets outside of strings.
+func checkDepth(data []byte) error {
+	depth, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '{', c == '[':
 			depth++
-		case json.Delim('}'), json.Delim(']'):
+		case c == '}', c == ']':
 			depth--
 		}
-		if depth > maxDepth {
-			return errDeep
-		}
-		if depth == 0 {
-			return nil
+		if depth > maxDepth+1 {
+			return fmt.Errorf("nested deeper than %d levels", maxDepth)
 		}
 	}
+	return nil
 }
 
-// syntax returns the error of data, for which a Decoder returned err. A second Decoder reads data
-// byte by byte. The byte at which it fails is the same in every Go release.
-func syntax(data []byte, err error) error {
-	if err == errDeep || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	input := &byteReader{data: data[:min(len(data), maxSearch)]}
+// syntax returns what is wrong with data. A Decoder reads it byte by byte. The byte at which it
+// fails is the same in every Go release.
+func syntax(data []byte) error {
+	const maxSearch = 64 << 10 // bounds the time; requests and receipts are smaller
+	data = data[:min(len(data), maxSearch)]
+	input := &byteReader{Reader: bytes.NewReader(data)}
 	json.NewDecoder(input).Decode(new(json.RawMessage))
 	if input.ended {
 		return io.ErrUnexpectedEOF
 	}
-	char, _ := utf8.DecodeRune(data[input.read-1:])
-	return &SyntaxError{input.read - 1, char}
+	offset := len(data) - input.Len() - 1
+	char, _ := utf8.DecodeRune(data[offset:])
+	return &SyntaxError{offset, char}
 }
 
-// maxSearch bounds the time that syntax takes. Requests and receipts are smaller.
-const maxSearch = 64 << 10
-
 type byteReader struct {
-	data  []byte
-	read  int
+	*bytes.Reader
 	ended bool
 }
 
 func (r *byteReader) Read(p []byte) (int, error) {
-	if r.read == len(r.data) {
-		r.ended = true
-		return 0, io.EOF
-	}
-	p[0] = r.data[r.read]
-	r.read++
-	return 1, nil
+	n, err := r.Reader.Read(p[:1])
+	r.ended = err != nil
+	return n, err
 }

@@ -1,29 +1,11 @@
 package packages
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 )
-
-// nameRE is what SPEC.md says of a package name.
-var nameRE = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-
-func FuzzValidName(f *testing.F) {
-	for _, seed := range []string{
-		"kv", "a", "a1", "a-1", "a-b-c", "", "-", "a-", "-a", "a--b", "1a", "A", "a_b", "a.b", "..", "a/b", `a\b`, "a\x00", "a\n", "é", "a\xff",
-		strings.Repeat("a", 100), strings.Repeat("a", 101), strings.Repeat("a-", 50) + "a", strings.Repeat("a-", 49) + "a",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, name string) {
-		if got, want := ValidName(name), len(name) <= 100 && nameRE.MatchString(name); got != want {
-			t.Errorf("%q: got %v; the model says %v", name, got, want)
-		}
-	})
-}
 
 func FuzzParseDefinition(f *testing.F) {
 	for _, seed := range []string{

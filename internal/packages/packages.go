@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"zr/internal/protocol"
 )
 
 // Service describes the service of an installed package.
@@ -34,29 +36,15 @@ type Service struct {
 }
 
 const (
-	maxName   = 100  // bytes of a package name
 	maxFile   = 255  // bytes of the name of a version or a binary
 	maxHealth = 1024 // bytes of a health path
 )
-
-const nameChars = "abcdefghijklmnopqrstuvwxyz0123456789"
-
-// ValidName reports whether name can be the name of a package: words of nameChars with hyphens
-// between them, a letter first. Package regexp would add a quarter of a megabyte to the program.
-func ValidName(name string) bool {
-	for word := range strings.SplitSeq(name, "-") {
-		if word == "" || strings.Trim(word, nameChars) != "" {
-			return false
-		}
-	}
-	return len(name) <= maxName && name[0] >= 'a'
-}
 
 // Load returns the service of the installed version of a package. Its errors are meant for clients.
 // If the definition describes a service that cannot be started, Load returns the service, whose
 // Port is not 0, together with the error.
 func (h *Home) Load(name string) (Service, error) {
-	if !ValidName(name) {
+	if !protocol.ValidName(name) {
 		return Service{}, notFound(name)
 	}
 	return within(h, name, func() (Service, error) { return h.load(name) })
@@ -93,7 +81,7 @@ func (h *Home) load(name string) (Service, error) {
 }
 
 func notFound(name string) error {
-	return fmt.Errorf("package '%s' not found", clip(name, maxName))
+	return fmt.Errorf("package '%s' not found", clip(name, protocol.MaxName))
 }
 
 // Names returns the names of the installed packages. A home without modules has none. It fails if
@@ -109,7 +97,7 @@ func (h *Home) Names() ([]string, error) {
 		}
 		var names []string
 		for _, e := range entries {
-			if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && ValidName(name) {
+			if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && protocol.ValidName(name) {
 				names = append(names, name)
 			}
 		}

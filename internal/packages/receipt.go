@@ -2,7 +2,6 @@ package packages
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -56,7 +55,7 @@ func (h *Home) receiptPath(name string) string { return filepath.Join(h.dir, "mo
 // parseReceipt checks the schema first, as it decides what the other fields mean.
 func parseReceipt(data []byte) (receipt, error) {
 	r := receipt{active: true}
-	o, err := object.Read(context.Background(), data, "schema", "current", "active")
+	o, err := object.Read(data, "schema", "current", "active")
 	var syntax *object.SyntaxError
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:

@@ -2,11 +2,14 @@ package protocol
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"zr/internal/object"
 )
@@ -26,32 +29,31 @@ var ErrNoReply = errors.New("cannot read the reply")
 // whose Op is "dial" means that there is no daemon.
 func Do(ctx context.Context, addr string, req Request) (Reply, []byte, error) {
 	var reply Reply
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return reply, nil, err
+	line, err := exchange(ctx, addr, req)
+	if err == nil {
+		if reply, err = decodeReply(line); err != nil {
+			err = fmt.Errorf("%w: %w", ErrNoReply, err)
+		}
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	line, err := exchange(conn, req)
 	if ctx.Err() != nil {
-		return reply, nil, ctx.Err()
+		err = ctx.Err()
 	}
 	if err != nil {
-		return reply, nil, err
-	}
-	reply, err = decodeReply(ctx, line)
-	if ctx.Err() != nil {
-		return reply, nil, ctx.Err()
-	}
-	if err != nil {
-		return reply, nil, fmt.Errorf("%w: %w", ErrNoReply, err)
+		return Reply{}, nil, err
 	}
 	return reply, line, nil
 }
 
-func exchange(conn net.Conn, req Request) ([]byte, error) {
+func exchange(ctx context.Context, addr string, req Request) ([]byte, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	req.Name = strings.ToValidUTF8(req.Name, "\uFFFD") // encoding/json: in some Go releases only
 	if _, err := conn.Write(EncodeLine(req)); err != nil {
 		return nil, err
 	}
@@ -66,66 +68,61 @@ func exchange(conn net.Conn, req Request) ([]byte, error) {
 	return line, err
 }
 
+func decodeReply(line []byte) (reply Reply, err error) {
+	var services json.RawMessage
+	_, err = decode(line, field{"ok", &reply.OK}, field{"error", &reply.Error},
+		field{"port", &reply.Port}, field{"services", &services})
+	if err != nil || services == nil {
+		return reply, err
+	}
+	if services[0] != '[' {
+		return reply, errors.New("not a JSON array")
+	}
+	reply.Services = []Service{}
+	dec := json.NewDecoder(bytes.NewReader(services))
+	dec.Token() // the bracket
+	for err == nil && dec.More() {
+		if len(reply.Services) == maxServices {
+			return reply, fmt.Errorf("more than %d services", maxServices)
+		}
+		var element json.RawMessage
+		dec.Decode(&element) // cannot fail, as object.Read has read it
+		var s Service
+		s, err = decodeService(element)
+		reply.Services = append(reply.Services, s)
+	}
+	return reply, err
+}
+
+func decodeService(data []byte) (s Service, err error) {
+	var d Details
+	o, err := decode(data, field{"name", &s.Name}, field{"port", &s.Port}, field{"status", &s.Status},
+		field{"pid", &d.PID}, field{"processes", &d.Processes}, field{"uptime_s", &d.Uptime},
+		field{"restarts", &d.Restarts}, field{"failures", &d.Failures}, field{"version", &d.Version},
+		field{"last_error", &d.LastError}, field{"next_retry_s", &d.NextRetry})
+	if d != (Details{}) || o["restarts"] != nil { // zrd always sends restarts with the details
+		s.Details = &d
+	}
+	return s, err
+}
+
 // A field is the name of a field and where its value goes.
 type field struct {
 	name string
 	to   any
 }
 
-func decodeReply(ctx context.Context, line []byte) (reply Reply, err error) {
-	o, err := object.Read(ctx, line, "ok", "error", "port", "services")
-	if err != nil {
-		return reply, err
-	}
-	if err := get(o, field{"ok", &reply.OK}, field{"error", &reply.Error}, field{"port", &reply.Port}); err != nil {
-		return reply, err
-	}
-	services, ok := o["services"]
-	if !ok || string(services) == "null" {
-		return reply, nil
-	}
-	reply.Services = []Service{}
-	err = object.Elements(ctx, services, func(element []byte) error {
-		if len(reply.Services) == maxServices {
-			return fmt.Errorf("more than %d services", maxServices)
-		}
-		s, err := decodeService(ctx, element)
-		reply.Services = append(reply.Services, s)
-		return err
-	})
-	return reply, err
-}
-
-func decodeService(ctx context.Context, data []byte) (Service, error) {
-	var s Service
-	var d Details
-	fields := []field{
-		{"name", &s.Name}, {"port", &s.Port}, {"status", &s.Status}, {"pid", &d.PID}, {"processes", &d.Processes},
-		{"uptime_s", &d.Uptime}, {"restarts", &d.Restarts}, {"failures", &d.Failures}, {"version", &d.Version},
-		{"last_error", &d.LastError}, {"next_retry_s", &d.NextRetry},
-	}
+// decode decodes fields of the JSON object in data, all of which may be missing or null.
+func decode(data []byte, fields ...field) (object.Object, error) {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	o, err := object.Read(ctx, data, names...)
-	if err != nil {
-		return s, err
-	}
-	for _, f := range fields[3:] {
-		if o[f.name] != nil {
-			s.Details = &d
-		}
-	}
-	err = get(o, fields...)
-	return s, err
-}
-
-func get(o object.Object, fields ...field) error {
+	o, err := object.Read(data, names...)
 	for _, f := range fields {
-		if err := o.GetOptional(f.name, f.to); err != nil {
-			return err
+		if err == nil {
+			err = o.GetOptional(f.name, f.to)
 		}
 	}
-	return nil
+	return o, err
 }

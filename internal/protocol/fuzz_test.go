@@ -2,14 +2,14 @@ package protocol
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
 )
 
-// FuzzDecodeRequest compares the decoder with a model that reaches the same
-// by another way: the standard library's map for the values, and a count of
-// the keys for the duplicates.
+// FuzzDecodeRequest compares the decoder with a model: the standard library's map for the values,
+// and a count of the keys for the duplicates.
 func FuzzDecodeRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{"request":"ping"}`, "{\"request\":\"ping\"}\r\n", ` { "request" : "status" , "verbose" : true } `,
@@ -35,8 +35,8 @@ func FuzzDecodeRequest(f *testing.F) {
 	})
 }
 
-// model is the rule in the plainest way: one JSON object, a string "request", a
-// string or null "name", no known field twice, nothing deeper than 100 levels.
+// model is the rule in the plainest way: one JSON object, a string "request", a string or null
+// "name", no known field twice, nothing deeper than 100 levels.
 func model(line []byte) (Request, bool) {
 	text := strings.TrimSpace(string(line))
 	var fields map[string]json.RawMessage
@@ -66,8 +66,8 @@ func model(line []byte) (Request, bool) {
 	return req, true
 }
 
-// keys counts the keys of the outermost object of good JSON, by walking over its text: a string in
-// it that a colon follows is a key. It also returns how deep the JSON nests.
+// keys counts the keys of the outermost object of valid JSON: the strings that a colon follows. It
+// also returns how deep the JSON nests.
 func keys(text string) (count map[string]int, deepest int) {
 	count = make(map[string]int)
 	depth := 0
@@ -94,4 +94,21 @@ func keys(text string) (count map[string]int, deepest int) {
 		}
 	}
 	return count, deepest
+}
+
+// nameRE is the rule for the name of a package.
+var nameRE = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+func FuzzValidName(f *testing.F) {
+	for _, seed := range []string{
+		"kv", "a", "a1", "a-1", "a-b-c", "", "-", "a-", "-a", "a--b", "1a", "A", "a_b", "a.b", "..", "a/b", `a\b`, "a\x00", "a\n", "é", "a\xff",
+		strings.Repeat("a", 100), strings.Repeat("a", 101), strings.Repeat("a-", 50) + "a", strings.Repeat("a-", 49) + "a",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if got, want := ValidName(name), len(name) <= 100 && nameRE.MatchString(name); got != want {
+			t.Errorf("%q: got %v; the model says %v", name, got, want)
+		}
+	})
 }

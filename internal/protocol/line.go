@@ -46,19 +46,16 @@ func (l *LineReader) ReadLine(r io.Reader) (line []byte, more bool, err error) {
 			end := len(buf) - n + i
 			return buf[:end], end+1 < len(buf) || len(buf) == cap(buf), nil
 		}
-		if len(buf) > MaxLine {
+		switch {
+		case len(buf) > MaxLine:
 			return nil, true, ErrLineTooLong
-		}
-		if err == io.EOF {
+		case err == io.EOF:
 			return buf, false, nil
-		}
-		if err != nil {
+		case err != nil:
 			return nil, false, err
-		}
-		if len(buf) < cap(buf) {
+		case len(buf) < cap(buf):
 			continue
-		}
-		if len(buf) == shortLine {
+		case len(buf) == shortLine:
 			select {
 			case l.long <- struct{}{}:
 				defer func() { <-l.long }()
@@ -66,8 +63,6 @@ func (l *LineReader) ReadLine(r io.Reader) (line []byte, more bool, err error) {
 				return nil, true, ErrTooManyLong
 			}
 		}
-		bigger := make([]byte, len(buf), min(4*cap(buf), MaxLine+1))
-		copy(bigger, buf)
-		buf = bigger
+		buf = append(make([]byte, 0, min(4*cap(buf), MaxLine+1)), buf...)
 	}
 }

@@ -6,12 +6,11 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
-	"strings"
-)
+	"errors"
+	"io"
 
-// DefaultAddr is where the daemon listens by default. The address is compiled into zacor 0.1.0.
-const DefaultAddr = "127.0.0.1:19100"
+	"zr/internal/object"
+)
 
 // The requests that the daemon knows.
 const (
@@ -60,41 +59,38 @@ type Details struct {
 	NextRetry *int   `json:"next_retry_s,omitempty"` // seconds left, rounded up
 }
 
-type line interface {
-	Request | Reply
-	valid() any
-}
-
-// EncodeLine returns v as one line of JSON, without HTML escaping. It replaces bytes that are not
-// UTF-8 by U+FFFD itself, because encoding/json treats them differently from release to release.
-func EncodeLine[T line](v T) []byte {
+// EncodeLine returns a Request or a Reply as one line of JSON, without HTML escaping. Its strings
+// must be UTF-8.
+func EncodeLine(v any) []byte {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v.valid()); err != nil {
+	if err := enc.Encode(v); err != nil {
 		panic(err) // neither type can fail
 	}
 	return text.Bytes()
 }
 
-func (r Request) valid() any {
-	r.Request, r.Name = valid(r.Request), valid(r.Name)
-	return r
-}
-
-func (r Reply) valid() any {
-	r.Error = valid(r.Error)
-	r.Services = slices.Clone(r.Services)
-	for i := range r.Services {
-		s := &r.Services[i]
-		s.Name, s.Status = valid(s.Name), valid(s.Status)
-		if s.Details != nil {
-			details := *s.Details
-			details.Version, details.LastError = valid(details.Version), valid(details.LastError)
-			s.Details = &details
-		}
+// DecodeRequest decodes one line: exactly one JSON object with a string "request" and, if it is
+// there, a string or null "name". Field names match in exact case; other fields are ignored.
+func DecodeRequest(line []byte) (Request, error) {
+	line = bytes.TrimSpace(line) // also white space that JSON does not have, as zacor's daemon does
+	if len(line) == 0 {
+		return Request{}, errors.New("an empty line")
 	}
-	return r
+	o, err := object.Read(line, "request", "name", "verbose")
+	if err == io.ErrUnexpectedEOF {
+		err = errors.New("unexpected end of the line")
+	}
+	req := Request{Verbose: string(o["verbose"]) == "true"}
+	if err == nil {
+		err = o.Get("request", &req.Request)
+	}
+	if err == nil {
+		err = o.GetOptional("name", &req.Name)
+	}
+	if err != nil {
+		return Request{}, err
+	}
+	return req, nil
 }
-
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

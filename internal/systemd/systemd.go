@@ -45,21 +45,13 @@ func Notify(assignments ...string) error {
 // process, or 0 if the manager expects none.
 func Watchdog() (time.Duration, error) {
 	usec := os.Getenv("WATCHDOG_USEC")
-	if usec == "" || !meant("WATCHDOG_PID", true) {
+	pid, ok := os.LookupEnv("WATCHDOG_PID")
+	if usec == "" || ok && pid != strconv.Itoa(os.Getpid()) {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(usec, 10, 64)
-	if err != nil || n <= 0 || n > int64(1<<63-1)/int64(time.Microsecond) {
+	allowed, err := time.ParseDuration(usec + "us")
+	if err != nil || allowed <= 0 {
 		return 0, fmt.Errorf("WATCHDOG_USEC=%s is no number of microseconds", usec)
 	}
-	return time.Duration(n) * time.Microsecond, nil
-}
-
-// meant reports whether the variable names this process. It returns absent if there is no variable.
-func meant(variable string, absent bool) bool {
-	pid, ok := os.LookupEnv(variable)
-	if !ok {
-		return absent
-	}
-	return pid == strconv.Itoa(os.Getpid())
+	return allowed, nil
 }

@@ -3,44 +3,44 @@
 package systemd
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
 )
 
-func listenUnix(t *testing.T, name string) *net.UnixConn {
-	t.Helper()
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
+func TestNotify(t *testing.T) {
+	addrs := []string{filepath.Join(shortDir(t), "notify")}
+	if runtime.GOOS == "linux" {
+		addrs = append(addrs, fmt.Sprintf("@zr-systemd-test-%d", os.Getpid()))
 	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
+	for _, addr := range addrs {
+		conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: addr, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		t.Setenv("NOTIFY_SOCKET", addr)
+		if !Notified() {
+			t.Errorf("NOTIFY_SOCKET=%s: Notified() = false", addr)
+		}
+		if err := Notify("READY=1", "STATUS=no services"); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
+		n, err := conn.Read(buf)
+		if got, want := string(buf[:n]), "READY=1\nSTATUS=no services"; err != nil || got != want {
+			t.Errorf("%s: the manager got %q, %v; want %q", addr, got, err, want)
+		}
+	}
 }
 
-func testNotify(t *testing.T, name string) {
-	conn := listenUnix(t, name)
-	t.Setenv("NOTIFY_SOCKET", name)
-	if !Notified() {
-		t.Error("Notified() = false with a NOTIFY_SOCKET")
-	}
-	if err := Notify("READY=1", "STATUS=no services"); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 100)
-	conn.SetReadDeadline(time.Now().Add(time.Minute))
-	n, err := conn.Read(buf)
-	if got, want := string(buf[:n]), "READY=1\nSTATUS=no services"; err != nil || got != want {
-		t.Errorf("the manager got %q, %v; want %q", got, err, want)
-	}
-}
-
-func TestNotifyPath(t *testing.T) { testNotify(t, filepath.Join(shortDir(t), "notify")) }
-
-// shortDir returns a temporary folder whose path leaves room for the name of a socket, whose path may have 107 bytes.
+// shortDir returns a temporary folder. The path of a socket in it may have 107 bytes.
 func shortDir(t *testing.T) string {
 	t.Helper()
 	parent := os.TempDir()
@@ -49,16 +49,16 @@ func shortDir(t *testing.T) string {
 	}
 	dir, err := os.MkdirTemp(parent, "zr-")
 	if err != nil {
-		t.Skipf("no temporary folder with a path that is short enough: %v", err)
+		t.Skipf("no temporary folder with a short path: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }
 
-func TestNotifyNobody(t *testing.T) {
+func TestNotifyWithoutManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	if Notified() || Notify("READY=1") != nil {
-		t.Error("without a manager there must be nothing to do and no error")
+		t.Error("Notify did something, or failed, without a manager")
 	}
 }
 
@@ -91,11 +91,12 @@ func TestWatchdog(t *testing.T) {
 		t.Setenv("WATCHDOG_USEC", c.usec)
 		t.Setenv("WATCHDOG_PID", c.pid)
 		if c.pid == "" {
-			os.Unsetenv("WATCHDOG_PID") // t.Setenv brings back what was there
+			os.Unsetenv("WATCHDOG_PID") // t.Setenv restores it
 		}
 		got, err := Watchdog()
 		if got != c.want || (err != nil) != c.fails {
-			t.Errorf("WATCHDOG_USEC=%q WATCHDOG_PID=%q: %v, %v; want %v, an error: %v", c.usec, c.pid, got, err, c.want, c.fails)
+			t.Errorf("WATCHDOG_USEC=%q WATCHDOG_PID=%q: %v, %v; want %v, an error: %v",
+				c.usec, c.pid, got, err, c.want, c.fails)
 		}
 	}
 }

@@ -10,6 +10,7 @@ func TestPrintable(t *testing.T) {
 		"two\nlines\r\t":                      `two\nlines\r\t`,
 		"\x7f \u009b \u202e \u2066 \u200b":    `\x7f \u009b \u202e \u2066 \u200b`,
 		"not UTF-8: \xff\xc3":                 `not UTF-8: \xff\xc3`,
+		`literal \n, \\, \" and \x1b`:         `literal \n, \\, \" and \x1b`,
 		"\ufffd":                              "\ufffd",
 		"":                                    "",
 	} {
