@@ -25,21 +25,37 @@ const (
 var ErrNoReply = errors.New("cannot read the reply")
 
 // Do sends one request to the daemon at addr. It returns the reply, and its line as it came with
-// the newline. ctx bounds the whole exchange. An error means that there is no reply. A *net.OpError
-// whose Op is "dial" means that there is no daemon.
+// the newline. When ctx ends Do returns its error, even while it decodes a costly reply. An error
+// means that there is no reply. A *net.OpError whose Op is "dial" means that there is no daemon.
 func Do(ctx context.Context, addr string, req Request) (Reply, []byte, error) {
-	var reply Reply
-	line, err := exchange(ctx, addr, req)
-	if err == nil {
-		if reply, err = decodeReply(line); err != nil {
-			err = fmt.Errorf("%w: %w", ErrNoReply, err)
+	type answer struct {
+		reply Reply
+		line  []byte
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		reply, line, err := do(ctx, addr, req)
+		answers <- answer{reply, line, err}
+	}()
+	select {
+	case a := <-answers:
+		if ctx.Err() == nil {
+			return a.reply, a.line, a.err
 		}
+	case <-ctx.Done():
 	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
+	return Reply{}, nil, ctx.Err()
+}
+
+func do(ctx context.Context, addr string, req Request) (Reply, []byte, error) {
+	line, err := exchange(ctx, addr, req)
 	if err != nil {
 		return Reply{}, nil, err
+	}
+	reply, err := decodeReply(line)
+	if err != nil {
+		return Reply{}, nil, fmt.Errorf("%w: %w", ErrNoReply, err)
 	}
 	return reply, line, nil
 }
