@@ -41,16 +41,6 @@ func (h *Home) receipt(name string) (receipt, error) {
 	return r, nil
 }
 
-// folder returns the folder of a version.
-func (h *Home) folder(name, version string) (string, error) {
-	store := filepath.Join(h.dir, "store", name)
-	dir := filepath.Join(store, version)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: version %s is not in %s", h.receiptPath(name), quote(version), store)
-	}
-	return dir, nil
-}
-
 func (h *Home) receiptPath(name string) string { return filepath.Join(h.dir, "modules", name+".json") }
 
 // parseReceipt checks the schema first, as it decides what the other fields mean.
