@@ -97,7 +97,7 @@ func run(opts options) error {
 	defer starter.Close()
 	home := packages.Open(opts.home)
 	services := supervisor.New(supervisor.NewSystem(home, starter, table), logger.Logger, opts.interval)
-	server := daemon.NewServer(services, logger, allow, maxConns())
+	server := daemon.NewServer(listener, services, logger, allow, maxConns())
 	go obey(ends, server, services)
 	demo := make(chan error, 1)
 	if opts.demo {
@@ -107,7 +107,7 @@ func run(opts options) error {
 	}
 	report := newReporter(services, server, logger)
 	go report.run(startEager(home, services, logger), server.Ending())
-	err = server.Serve(listener)
+	err = server.Serve()
 	report.end()
 	logger.Print("stopped")
 	return errors.Join(err, <-demo)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"zr/internal/protocol"
 	"zr/internal/supervisor"
@@ -58,11 +57,7 @@ func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	end := limit - len(ellipsis)
-	for back := end - utf8.UTFMax; end > back && !utf8.RuneStart(text[end]); {
-		end--
-	}
-	return text[:end] + ellipsis
+	return strings.ToValidUTF8(text[:limit-len(ellipsis)], "") + ellipsis
 }
 
 func outcome(err error) protocol.Reply {
