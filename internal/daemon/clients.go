@@ -85,10 +85,14 @@ func (c *client) setSilent(silent bool) {
 	cs := c.set
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if _, ok := cs.open[c]; !ok {
+		return
+	}
 	i := slices.Index(cs.silent, c)
-	if _, ok := cs.open[c]; ok && silent && i < 0 {
+	switch {
+	case silent && i < 0:
 		cs.silent = append(cs.silent, c)
-	} else if !silent && i >= 0 {
+	case !silent && i >= 0:
 		cs.silent = slices.Delete(cs.silent, i, i+1)
 	}
 }

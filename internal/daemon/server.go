@@ -53,7 +53,7 @@ type Server struct {
 	ending   chan struct{} // closed when Shutdown begins
 	drained  chan struct{} // closed when all services are gone
 	closed   chan struct{} // closed when the listener is closed
-	stuck    error         // names the services that are not gone; read it after drained
+	stuck    error         // the result of Shutdown; read it after drained
 }
 
 // NewServer returns a Server that serves at most maxConns clients of l at once. It calls allow once
@@ -85,7 +85,8 @@ func (s *Server) Serve() error {
 }
 
 // Shutdown ends all services and then Serve. The first call logs why and does it. Every call
-// returns when the services are gone. The error names the services that are not.
+// returns when the services are gone and the port is free. The error names the services that are
+// not gone.
 func (s *Server) Shutdown(why string) error {
 	s.shutdown.Do(func() {
 		s.log.Print(why)
@@ -94,19 +95,8 @@ func (s *Server) Shutdown(why string) error {
 		close(s.drained)
 		s.interrupt()
 	})
-	<-s.drained
-	return s.stuck
-}
-
-// shutdownFor is Shutdown for a client. It returns when the port is free for the next daemon.
-func (s *Server) shutdownFor(user string) error {
-	why := "shutdown requested"
-	if user != "" {
-		why += " by " + user
-	}
-	err := s.Shutdown(why)
 	<-s.closed
-	return err
+	return s.stuck
 }
 
 // Ending is closed when the first Shutdown begins.

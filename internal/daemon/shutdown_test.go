@@ -36,7 +36,8 @@ func TestShutdownRepliesToTheQueue(t *testing.T) {
 	gate := make(chan struct{})
 	s := serve(t, &fakeServices{}, func(net.Conn) (string, error) { <-gate; return "", nil }, 512)
 	replies := s.askMany(t, 100, shutdownLine)
-	s.Shutdown("the test")
+	go s.Shutdown("the test")
+	<-s.drained
 	time.Sleep(5 * lateGaps * lateGap) // as if the server had been kept from running
 	close(gate)
 	replies.Wait()
@@ -77,7 +78,8 @@ func TestLateClients(t *testing.T) {
 	t.Parallel()
 	for range 10 { // once is enough: a busy machine may be later than late
 		s := serve(t, &fakeServices{}, anybody, 8)
-		s.Shutdown("the test")
+		go s.Shutdown("the test")
+		<-s.drained
 		time.Sleep(lateGaps * lateGap / 2)
 		conn, err := net.Dial("tcp", s.addr)
 		if err != nil {
@@ -100,7 +102,8 @@ func TestLateLines(t *testing.T) {
 	s := serve(t, services, anybody, 8)
 	late := s.dial(t)
 	eventually(t, "the connection", func() bool { return s.openConns() == 1 })
-	s.Shutdown("the test")
+	go s.Shutdown("the test")
+	<-s.drained
 	io.WriteString(late, shutdownLine)
 	want(t, "the late client", rest(t, late), pong)
 }

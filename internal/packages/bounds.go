@@ -74,7 +74,8 @@ func checkBounds(data string) error {
 		return fmt.Errorf("more than %d KiB without comments and white space", maxContent>>10)
 	}
 	if names*(deepest*(longest+32)+256) > maxMemory {
-		return fmt.Errorf("too much: %d keys and tables, names of up to %d bytes, %d levels", names, longest, deepest)
+		return fmt.Errorf("too much: %d keys and tables, names of up to %d bytes, %d levels",
+			names, longest, deepest)
 	}
 	return nil
 }

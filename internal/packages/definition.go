@@ -33,7 +33,8 @@ func (h *Home) definition(name, version string) (definition, error) {
 	store := filepath.Join(h.dir, "store", name)
 	dir := filepath.Join(store, version)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return definition{}, fmt.Errorf("%s: version %s is not in %s", h.receiptPath(name), quote(version), store)
+		return definition{}, fmt.Errorf("%s: version %s is not in %s",
+			h.receiptPath(name), quote(version), store)
 	}
 	path := filepath.Join(dir, "package.toml")
 	data, err := readFile(path, maxDefinition)
@@ -63,20 +64,15 @@ func parseDefinition(data string) (definition, error) {
 	}
 	err := d.decode(data)
 	var parse toml.ParseError
-	if errors.As(err, &parse) {
-		err = errors.New(describe(parse))
+	if !errors.As(err, &parse) {
+		return d, err
 	}
-	return d, err
-}
-
-// describe returns the message of a ParseError at a bounded length. A file can put names and values
-// of any length into it.
-func describe(e toml.ParseError) string {
 	key := ""
-	if e.LastKey != "" {
-		key = " (last key " + quote(e.LastKey) + ")"
+	if parse.LastKey != "" {
+		key = " (last key " + quote(parse.LastKey) + ")"
 	}
-	return fmt.Sprintf("line %d%s: %s", e.Position.Line, key, clip(e.Message, maxMessage))
+	// The file can put names and values of any length into the message.
+	return d, fmt.Errorf("line %d%s: %s", parse.Position.Line, key, clip(parse.Message, maxMessage))
 }
 
 func (d *definition) decode(data string) error {
@@ -107,7 +103,8 @@ func (d *definition) decode(data string) error {
 		{"start-timeout", into(&d.StartTimeout, duration, noDuration)},
 		{"stop-timeout", into(&d.StopTimeout, duration, noDuration)},
 		{"health-timeout", into(&d.HealthTimeout, duration, noDuration)},
-		{"health-retries", into(&d.HealthRetries, between(0, 1000), "is not a whole number from 0 to 1000")},
+		{"health-retries", into(&d.HealthRetries, between(0, 1000),
+			"is not a whole number from 0 to 1000")},
 	}
 	_, d.hasService = top["service"]
 	_, d.StopTimeoutSet = service["stop-timeout"]
@@ -120,7 +117,8 @@ func (d *definition) decode(data string) error {
 func (d *definition) warn(service table, known []field, start string) {
 	for key := range service {
 		if !slices.ContainsFunc(known, func(f field) bool { return f.key == key }) {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("unknown key %s under [service] has no effect", quote(key)))
+			d.Warnings = append(d.Warnings,
+				fmt.Sprintf("unknown key %s under [service] has no effect", quote(key)))
 		}
 	}
 	slices.Sort(d.Warnings)

@@ -45,7 +45,8 @@ func (t *Table) PeerUID(conn net.Conn) (uint32, error) {
 		return 0, ErrClosed
 	}
 	if overflow, ambiguous := overflowUID(); ambiguous && s.uid == overflow {
-		return 0, fmt.Errorf("user %d stands for every user that is unknown in zrd's user namespace", overflow)
+		return 0, fmt.Errorf(
+			"user %d stands for every user that is unknown in zrd's user namespace", overflow)
 	}
 	return s.uid, nil
 }
