@@ -104,9 +104,14 @@ func TestShrink(t *testing.T) {
 	if n := s.openConns(); n > 6 {
 		t.Errorf("%d clients have a place", n)
 	}
-	s.fill(t, 10, 6)
+	silent = append(silent, s.fill(t, 10, 6)...)
 	want(t, "the oldest", rest(t, silent[0]), "")
 	s.wantPong(t, "a good client")
+	for _, conn := range silent {
+		conn.Close()
+	}
+	eventually(t, "the end of all connections", func() bool { return s.openConns() == 0 })
+	s.fill(t, 16, 16)
 }
 
 // A silent client is closed when its time is up.

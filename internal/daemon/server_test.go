@@ -83,26 +83,25 @@ func TestVerboseStatus(t *testing.T) {
 		`{"ok":true,"services":[{"name":"a","port":1,"status":"running"},{"name":"b","port":2,"status":"starting"}]}`+"\n")
 }
 
-// A client that may not speak gets one reply, with or without a request. The request is not carried
-// out. A client that only looks whether the port is open is not logged.
+// A client that may not speak gets one reply, with or without a request, and is closed soon after. The
+// request is not carried out. A client that only looks whether the port is open is not logged.
 func TestRefusal(t *testing.T) {
 	t.Parallel()
-	for line, logged := range map[string]bool{
-		pingLine: true, shutdownLine: true, "nonsense": true, "": false,
-	} {
-		services := &fakeServices{}
-		s := serve(t, services, func(net.Conn) (string, error) { return "", errors.New("permission denied: test") }, 8)
-		conn := s.dial(t)
-		io.WriteString(conn, line)
-		conn.CloseWrite()
-		want(t, line, rest(t, conn), `{"ok":false,"error":"permission denied: test"}`+"\n")
-		conn.Close()
-		eventually(t, "the end of the connection", func() bool { return s.openConns() == 0 })
-		s.end()
-		want(t, "the calls", services.called(), "shutdown")
-		if got := strings.Contains(s.log.String(), "daemon: connection error: permission denied: test\n"); got != logged {
-			t.Errorf("%q: logged is %v", line, got)
-		}
+	for line, logged := range map[string]bool{pingLine: true, shutdownLine: true, "nonsense": true, "": false} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			services := &fakeServices{}
+			s := serve(t, services, func(net.Conn) (string, error) { return "", errors.New("permission denied: test") }, 8)
+			conn := s.dial(t)
+			io.WriteString(conn, line)
+			want(t, "the reply", rest(t, conn), `{"ok":false,"error":"permission denied: test"}`+"\n")
+			eventually(t, "the end of the connection", func() bool { return s.openConns() == 0 })
+			s.end()
+			want(t, "the calls", services.called(), "shutdown")
+			if got := strings.Contains(s.log.String(), "daemon: connection error: permission denied: test\n"); got != logged {
+				t.Errorf("logged is %v", got)
+			}
+		})
 	}
 }
 
