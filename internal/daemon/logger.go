@@ -63,7 +63,7 @@ func (l *Logger) Close() {
 
 type logWriter Logger
 
-// Write queues a message as one line. It escapes what is not printable.
+// Write queues a message as one line. It escapes characters that are not printable.
 func (l *logWriter) Write(p []byte) (int, error) {
 	text := cut(strings.TrimSuffix(string(p), "\n"), maxMessage) // before escaping, which is slow
 	line := cut(protocol.Printable(text), maxMessage)

@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	lineTimeout   = 60 * time.Second // for a complete line
-	writeTimeout  = 10 * time.Second // for a client to take its reply
-	lingerTimeout = time.Second      // for a client to hang up after its reply
-	lingerMost    = 4 << 20          // bytes that are read meanwhile
-	endTimeout    = time.Second      // instead of each of these once the server ends
-	crowdTries    = 50               // milliseconds that a newcomer waits for a place
-	refusedPlaces = 32               // for refused clients that have not hung up yet
-	acceptPause   = 20 * time.Millisecond
-	lateGap       = time.Millisecond // see acceptLate
+	lineTimeout   = 60 * time.Second      // for a complete line
+	writeTimeout  = 10 * time.Second      // for a client to take its reply
+	lingerTimeout = time.Second           // for a client to hang up after its reply
+	lingerMost    = 4 << 20               // bytes that are read meanwhile
+	endTimeout    = time.Second           // instead of each of these once the server ends
+	crowdTries    = 50                    // milliseconds that a newcomer waits for a place
+	refusedPlaces = 32                    // for refused clients that have not hung up yet
+	acceptPause   = 20 * time.Millisecond // after a failed accept
+	lateGap       = time.Millisecond      // see acceptLate
 	lateGaps      = 10
 	lateMost      = time.Second
 )
@@ -58,7 +58,9 @@ type Server struct {
 
 // NewServer returns a Server that serves at most maxConns clients of l at once. It calls allow once
 // for each connection, right after accept.
-func NewServer(l *net.TCPListener, services Services, logger *Logger, allow Judge, maxConns int) *Server {
+func NewServer(
+	l *net.TCPListener, services Services, logger *Logger, allow Judge, maxConns int,
+) *Server {
 	return &Server{
 		listener: l, services: services, log: logger, allow: allow,
 		lines:   protocol.NewLineReader(),

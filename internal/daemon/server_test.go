@@ -105,8 +105,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// Refused clients share a few places of their own. However many they are and however long they stay,
-// they take none from an allowed client.
+// Refused clients share a few places of their own, and take none from an allowed client.
 func TestRefusedTakeNoPlaces(t *testing.T) {
 	t.Parallel()
 	var allowed atomic.Bool

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// nameRE is what SPEC.md says of a package name.
+// nameRE describes a package name.
 var nameRE = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 func FuzzValidName(f *testing.F) {

@@ -72,8 +72,8 @@ func TestReadsAreFresh(t *testing.T) {
 	})
 }
 
-// However many packages lie on a disk that does not answer, a bounded number of reads waits for it,
-// few begin at once, and a package on another disk can be read.
+// A bounded number of reads waits for a disk that does not answer. Few of them begin at once, and a
+// package on another disk can be read meanwhile.
 func TestStuckHome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := Open("/home")

@@ -92,9 +92,13 @@ func TestLoad(t *testing.T) {
 	if got, err := h.Load("kv"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("after an upgrade: got %+v, %v; want %+v", got, err, want)
 	}
+	h.write(t, "modules/kv.json", `{"schema":1,"current":"2.0.0","active":false}`)
+	if got, err := h.Load("kv"); err != nil || got.Eager {
+		t.Errorf("an inactive package: got eager %v, %v", got.Eager, err)
+	}
 }
 
-// A definition that was read comes with the error that keeps its service from starting.
+// If only the binary is missing, Load returns the service too.
 func TestLoadWithoutBinary(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -105,7 +109,7 @@ func TestLoadWithoutBinary(t *testing.T) {
 	}
 }
 
-// However many keys have no effect, a start logs a few lines.
+// A start logs a few lines, even if thousands of keys have no effect.
 func TestManyWarnings(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -120,7 +124,7 @@ func TestManyWarnings(t *testing.T) {
 	}
 }
 
-// These are the words of the wire.
+// The protocol fixes the text of these errors.
 func TestLoadErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
