@@ -85,7 +85,7 @@ func run(opts options) error {
 	home := packages.Open(opts.home)
 	system := supervisor.NewSystem(home, starter, table)
 	services := supervisor.New(system, logger.Logger, opts.interval)
-	server := daemon.NewServer(services, logger, allow, maxConns())
+	server := daemon.NewServer(listener, services, logger, allow, maxConns())
 	go obey(ends, server, services)
 	demo := make(chan error, 1)
 	if opts.demo {
@@ -98,7 +98,7 @@ func run(opts options) error {
 	served, end := context.WithCancel(context.Background())
 	var reporting sync.WaitGroup
 	reporting.Go(func() { report.run(served, ready, server.Ending()) })
-	err = server.Serve(listener)
+	err = server.Serve()
 	end()
 	reporting.Wait()
 	logger.Print("stopped")

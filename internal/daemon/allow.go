@@ -22,17 +22,13 @@ type Judge func(net.Conn) (user string, err error)
 // tell the users of clients, only "any" and "self" are possible, and both allow every user of the
 // machine.
 func Allow(spec string, table *sockets.Table) (Judge, error) {
-	if spec == "any" || spec == "self" && !sockets.Supported {
-		return func(conn net.Conn) (string, error) {
-			uid, err := table.PeerUID(conn)
-			return userName(uid, err), nil
-		}, nil
-	}
-	if !sockets.Supported {
-		return nil, errors.New(`this system does not say who the clients are; use "any"`)
-	}
+	everybody := spec == "any" || spec == "self" && !sockets.Supported
 	allowed := []uint32{0, uint32(os.Geteuid())}
-	if spec != "self" {
+	switch {
+	case everybody, spec == "self":
+	case !sockets.Supported:
+		return nil, errors.New(`this system does not say who the clients are; use "any"`)
+	default:
 		for name := range strings.SplitSeq(spec, ",") {
 			uid, err := lookUp(name)
 			if err != nil {
@@ -41,26 +37,24 @@ func Allow(spec string, table *sockets.Table) (Judge, error) {
 			allowed = append(allowed, uid)
 		}
 	}
-	return func(conn net.Conn) (string, error) {
+	return func(conn net.Conn) (user string, err error) {
 		uid, err := table.PeerUID(conn)
-		switch {
-		case errors.Is(err, sockets.ErrClosed):
-			err = fmt.Errorf("permission denied: %w", err)
-		case err != nil:
-			err = fmt.Errorf("permission denied: cannot tell who is asking: %w (zrd -allow any serves everybody on this machine)", err)
-		case !slices.Contains(allowed, uid):
-			err = fmt.Errorf("permission denied: user %d may not speak to this daemon (see zrd -allow)", uid)
+		if err == nil {
+			user = fmt.Sprintf("user %d", uid)
 		}
-		return userName(uid, err), err
+		switch {
+		case everybody:
+			return user, nil
+		case errors.Is(err, sockets.ErrClosed):
+			return "", fmt.Errorf("permission denied: %w", err)
+		case err != nil:
+			return "", fmt.Errorf("permission denied: cannot tell who is asking: %w"+
+				" (zrd -allow any serves everybody on this machine)", err)
+		case !slices.Contains(allowed, uid):
+			return "", fmt.Errorf("permission denied: %s may not speak to this daemon (see zrd -allow)", user)
+		}
+		return user, nil
 	}, nil
-}
-
-// userName names a user for the log. It returns "" if err is not nil.
-func userName(uid uint32, err error) string {
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("user %d", uid)
 }
 
 func lookUp(name string) (uint32, error) {

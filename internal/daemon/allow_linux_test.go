@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"net"
-	"os"
-	"strings"
 	"testing"
 
 	"zr/internal/sockets"
@@ -27,24 +25,12 @@ func TestAllowParsing(t *testing.T) {
 	}
 }
 
-// The daemon's own user may speak, whoever else may; what cannot be told apart may not,
-// unless anybody may.
+// The daemon's own user is always allowed. A client without a known user is only allowed with
+// -allow any.
 func TestAllow(t *testing.T) {
 	t.Parallel()
 	table := sockets.Open()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, own := connected(t)
 	defer own.Close()
 	unknown, _ := net.Pipe()
 	judge := func(spec string, conn net.Conn, want string) {
@@ -71,17 +57,4 @@ func TestAllow(t *testing.T) {
 	client.Close()
 	judge("self", own, "permission denied: the client closed its end before it could be identified")
 	judge("any", own, "")
-}
-
-// The same over the whole server.
-func TestAllowServes(t *testing.T) {
-	t.Parallel()
-	allow, err := Allow("self", sockets.Open())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := serve(t, &fakeServices{}, allow, 8)
-	if got := s.ask(t, `{"request":"ping"}`+"\n"); !strings.HasPrefix(got, `{"ok":true`) {
-		t.Errorf("user %d got %s", os.Geteuid(), got)
-	}
 }

@@ -1,10 +1,9 @@
 package daemon
 
 import (
-	"container/list"
 	"net"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -23,71 +22,51 @@ type clients struct {
 	most   int // the number of places
 	places int // most, or less after shrink
 	open   map[*client]struct{}
-	silent *list.List // of *client, the longest silent first
-	ending bool       // the server is ending: see patience
+	silent []*client // the longest silent first; input may have arrived from some
+	ending bool      // the server is ending: see patience
 }
 
 // A client is one connection with a place. leave closes both.
 type client struct {
 	*net.TCPConn
-	raw    syscall.RawConn
-	user   string        // such as "user 1000", or "" if that is unknown
-	set    *clients      // where it has its place
-	silent *list.Element // in set.silent, or nil
-	closed bool          // its place was given away; set.mu guards this and silent
+	set *clients // where it has its place
 }
 
 func newClients(most int) *clients {
-	return &clients{most: most, places: most, open: make(map[*client]struct{}), silent: list.New()}
+	return &clients{most: most, places: most, open: make(map[*client]struct{})}
 }
 
-// add gives a newcomer a place, or returns nil if there is none. Only one goroutine may call it.
-func (cs *clients) add(conn *net.TCPConn, user string, patience time.Duration) *client {
-	raw, err := conn.SyscallConn()
-	if err != nil || !cs.makeRoom() {
+// add gives a newcomer a place, or returns nil if there is none.
+func (cs *clients) add(conn *net.TCPConn) *client {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !cs.makeRoom() {
 		return nil
 	}
-	c := &client{TCPConn: conn, raw: raw, user: user, set: cs}
-	cs.mu.Lock()
+	c := &client{conn, cs}
 	cs.open[c] = struct{}{}
-	cs.setSilent(c, true)
-	cs.mu.Unlock()
-	c.patience(patience)
+	cs.silent = append(cs.silent, c)
 	return c
 }
 
-// makeRoom closes silent clients until a place is free. It reports whether a place is free.
+// makeRoom closes silent clients until a place is free, and reports whether one is free. The caller
+// holds the lock.
 func (cs *clients) makeRoom() bool {
-	for {
-		c, free := cs.takeSilent()
-		if c == nil {
-			return free
-		}
-		c.Close() // not under the lock, because it waits for Read
-	}
-}
-
-// takeSilent takes away the place of the longest silent client, unless a place is free.
-func (cs *clients) takeSilent() (c *client, free bool) {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	if len(cs.open) < cs.places {
-		return nil, true
-	}
-	for e := cs.silent.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*client); !hasInput(c.raw) {
+	for i := 0; len(cs.open) >= cs.places && i < len(cs.silent); {
+		if c := cs.silent[i]; c.hasInput() {
+			i++
+		} else {
 			cs.remove(c)
-			c.closed = true
-			return c, false
+			c.Close()
 		}
 	}
-	return nil, false
+	return len(cs.open) < cs.places
 }
 
-// remove takes away the place of c.
+// remove takes away the place of c. The caller holds the lock.
 func (cs *clients) remove(c *client) {
-	cs.setSilent(c, false)
 	delete(cs.open, c)
+	cs.silent = slices.DeleteFunc(cs.silent, func(s *client) bool { return s == c })
 	if len(cs.open) == 0 {
 		cs.places = cs.most
 	}
@@ -101,14 +80,20 @@ func (c *client) leave() {
 	c.Close()
 }
 
-// setSilent notes whether c is silent. The caller holds the lock.
-func (cs *clients) setSilent(c *client, silent bool) {
+// setSilent notes whether c is silent, if it still has its place.
+func (c *client) setSilent(silent bool) {
+	cs := c.set
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if _, ok := cs.open[c]; !ok {
+		return
+	}
+	i := slices.Index(cs.silent, c)
 	switch {
-	case silent && c.silent == nil:
-		c.silent = cs.silent.PushBack(c)
-	case !silent && c.silent != nil:
-		cs.silent.Remove(c.silent)
-		c.silent = nil
+	case silent && i < 0:
+		cs.silent = append(cs.silent, c)
+	case !silent && i >= 0:
+		cs.silent = slices.Delete(cs.silent, i, i+1)
 	}
 }
 
@@ -126,8 +111,8 @@ func (c *client) patience(d time.Duration) {
 // descriptors. Two places stay.
 func (cs *clients) shrink() {
 	cs.mu.Lock()
+	defer cs.mu.Unlock()
 	cs.places = max(len(cs.open)-reserve, 2)
-	cs.mu.Unlock()
 	cs.makeRoom()
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"zr/internal/protocol"
 	"zr/internal/supervisor"
@@ -28,15 +27,15 @@ func (s *Server) dispatch(line []byte, user string) protocol.Reply {
 		if req.Name == "" {
 			return refused("missing service name")
 		}
-		port, err := s.services.Start(req.Name)
-		if err != nil {
-			return refused(err.Error())
-		}
-		return protocol.Reply{OK: true, Port: port}
+		return outcome(s.services.Start(req.Name))
 	case protocol.Stop:
-		return outcome(s.services.Stop(req.Name))
+		return outcome(0, s.services.Stop(req.Name))
 	case protocol.Shutdown:
-		return outcome(s.shutdownFor(user))
+		why := "shutdown requested"
+		if user != "" {
+			why += " by " + user
+		}
+		return outcome(0, s.Shutdown(why))
 	}
 	return refused("unknown request: " + req.Request)
 }
@@ -58,18 +57,14 @@ func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	end := limit - len(ellipsis)
-	for back := end - utf8.UTFMax; end > back && !utf8.RuneStart(text[end]); {
-		end--
-	}
-	return text[:end] + ellipsis
+	return strings.ToValidUTF8(text[:limit-len(ellipsis)], "") + ellipsis
 }
 
-func outcome(err error) protocol.Reply {
+func outcome(port int, err error) protocol.Reply {
 	if err != nil {
 		return refused(err.Error())
 	}
-	return protocol.Reply{OK: true}
+	return protocol.Reply{OK: true, Port: port}
 }
 
 func entries(infos []supervisor.Info, verbose bool) []protocol.Service {
@@ -85,7 +80,8 @@ func entries(infos []supervisor.Info, verbose bool) []protocol.Service {
 
 func details(info supervisor.Info) *protocol.Details {
 	d := &protocol.Details{
-		PID: info.PID, Processes: info.Processes(), Restarts: info.Restarts, Failures: info.Failures, Version: info.Version,
+		PID: info.PID, Processes: info.Processes(), Restarts: info.Restarts, Failures: info.Failures,
+		Version: info.Version,
 	}
 	if info.PID != 0 {
 		up := int(time.Since(info.StartedAt) / time.Second)

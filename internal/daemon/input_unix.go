@@ -2,42 +2,32 @@
 
 package daemon
 
-import (
-	"io"
-	"net"
-	"syscall"
-)
+import "syscall"
 
-// Read is TCPConn.Read. Under the lock it takes bytes from the kernel and notes that c is not
-// silent, so that makeRoom cannot close c in between and lose its line.
-func (c *client) Read(p []byte) (n int, err error) {
-	waitErr := c.raw.Read(func(fd uintptr) bool {
-		c.set.mu.Lock()
-		defer c.set.mu.Unlock()
-		if c.closed {
-			err = net.ErrClosed
-			return true
-		}
-		n, err = syscall.Read(int(fd), p)
-		c.set.setSilent(c, err == syscall.EAGAIN)
-		return err != syscall.EAGAIN
-	})
-	switch {
-	case waitErr != nil:
-		return 0, waitErr
-	case err != nil:
-		return 0, err
-	case n == 0:
-		return 0, io.EOF
+// Read is TCPConn.Read, and notes that c is silent until input has arrived. It takes the input from
+// the kernel only after that, so makeRoom cannot close c in between and lose its line.
+func (c *client) Read(p []byte) (int, error) {
+	c.setSilent(true)
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Read(hasInput)
 	}
-	return n, nil
+	c.setSilent(false)
+	if err != nil {
+		return 0, err
+	}
+	return c.TCPConn.Read(p)
 }
 
 // hasInput reports whether bytes, the end of input or an error have arrived and were not read.
-func hasInput(raw syscall.RawConn) (yes bool) {
-	raw.Control(func(fd uintptr) {
-		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		yes = err != syscall.EAGAIN
-	})
+func (c *client) hasInput() (yes bool) {
+	if raw, err := c.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { yes = hasInput(fd) })
+	}
 	return yes
+}
+
+func hasInput(fd uintptr) bool {
+	_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err != syscall.EAGAIN
 }

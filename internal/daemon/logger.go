@@ -4,6 +4,7 @@ import (
 	"io"
 	"log"
 	"strings"
+	"sync"
 	"time"
 
 	"zr/internal/protocol"
@@ -21,6 +22,9 @@ type Logger struct {
 	*log.Logger
 	lines chan []byte
 	done  chan struct{}
+
+	mu         sync.Mutex
+	quietUntil time.Time // Complainf logs nothing before; mu guards it
 }
 
 // NewLogger returns a Logger that writes to w. If w is standard error, the program must catch
@@ -37,6 +41,16 @@ func NewLogger(w io.Writer) *Logger {
 	return l
 }
 
+// Complainf logs an error that clients can cause, at most once a second.
+func (l *Logger) Complainf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); !now.Before(l.quietUntil) {
+		l.quietUntil = now.Add(time.Second)
+		l.Printf(format, args...)
+	}
+}
+
 // Close writes the queued lines, for at most a second. Later lines are dropped.
 func (l *Logger) Close() {
 	l.SetOutput(io.Discard)
@@ -49,7 +63,7 @@ func (l *Logger) Close() {
 
 type logWriter Logger
 
-// Write queues a message as one line. It escapes what is not printable.
+// Write queues a message as one line. It escapes characters that are not printable.
 func (l *logWriter) Write(p []byte) (int, error) {
 	text := cut(strings.TrimSuffix(string(p), "\n"), maxMessage) // before escaping, which is slow
 	line := cut(protocol.Printable(text), maxMessage)

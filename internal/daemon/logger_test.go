@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,15 +24,14 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 
 func TestLogger(t *testing.T) {
 	t.Parallel()
-	w := &stuckWriter{released: make(chan struct{})}
-	close(w.released)
-	l := NewLogger(w)
+	log := &logText{}
+	l := NewLogger(log)
 	l.Printf("service '%s' unhealthy", "kv")
 	l.Print("two\nlines\n")
 	l.Print("")
 	l.Print("\x1b[2J\t\x7f\u009b\u202e\xff é")
 	l.Close()
-	want(t, "the log", strings.Join(w.taken, "|"), "daemon: service 'kv' unhealthy\n|daemon: two\\nlines\n|daemon: \n|"+
+	want(t, "the log", log.String(), "daemon: service 'kv' unhealthy\ndaemon: two\\nlines\ndaemon: \n"+
 		`daemon: \x1b[2J\t\x7f\u009b\u202e\xff é`+"\n")
 }
 
@@ -49,15 +47,15 @@ func TestLongMessage(t *testing.T) {
 	}
 }
 
-// A writer that is stuck holds up nobody: lines wait, those beyond are dropped,
-// and what waited is written as soon as it can be.
+// A writer that is stuck blocks no caller: up to logQueue lines wait for it, and further lines are
+// dropped.
 func TestLoggerNeverBlocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &stuckWriter{released: make(chan struct{})}
 		l := NewLogger(w)
 		l.Print(0)
-		synctest.Wait() // it is with the writer
+		synctest.Wait() // the writer has it
 		for i := range 2 * logQueue {
 			l.Print(i + 1)
 		}
@@ -72,7 +70,7 @@ func TestLoggerNeverBlocks(t *testing.T) {
 	})
 }
 
-// Close gives a stuck writer a second and no more; what comes later is dropped.
+// Close waits a second for a stuck writer. Later lines are dropped.
 func TestLoggerCloseGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,25 +87,7 @@ func TestLoggerCloseGivesUp(t *testing.T) {
 	})
 }
 
-func TestLoggerFromMany(t *testing.T) {
-	t.Parallel()
-	w := &stuckWriter{released: make(chan struct{})}
-	close(w.released)
-	l := NewLogger(w)
-	var hands sync.WaitGroup
-	for range 8 {
-		hands.Go(func() {
-			for range 20 {
-				l.Print("x")
-			}
-		})
-	}
-	hands.Wait()
-	l.Close()
-	want(t, "the log", strings.Join(w.taken, ""), strings.Repeat("daemon: x\n", 160))
-}
-
-// A reader that has gone costs lines, and nothing else.
+// A closed pipe costs lines and nothing else.
 func TestLoggerWithoutReader(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -123,19 +103,17 @@ func TestLoggerWithoutReader(t *testing.T) {
 	l.Close()
 }
 
-// One line a second is logged of what any client can cause.
-func TestComplain(t *testing.T) {
+// An error that clients can cause is logged once a second.
+func TestComplaints(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &stuckWriter{released: make(chan struct{})}
-		close(w.released)
-		l := NewLogger(w)
-		s := NewServer(&fakeServices{}, l, anybody, 1)
+		log := &logText{}
+		l := NewLogger(log)
 		for range 25 {
-			s.complain("connection error: %v", io.ErrUnexpectedEOF)
+			l.Complainf("connection error: %v", io.ErrUnexpectedEOF)
 			time.Sleep(100 * time.Millisecond)
 		}
 		l.Close()
-		want(t, "2.5 s of it", strings.Join(w.taken, ""), strings.Repeat("daemon: connection error: unexpected EOF\n", 3))
+		want(t, "the log of 2.5 s", log.String(), strings.Repeat("daemon: connection error: unexpected EOF\n", 3))
 	})
 }

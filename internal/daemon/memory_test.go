@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Reading out those who sent nonsense and stay costs little for each. Not
-// parallel: what else runs would be counted as well.
+// A client that stays after an invalid request costs little memory. Not parallel, because the heap
+// of other tests would count.
 func TestLingerMemory(t *testing.T) {
 	const clients = 500
 	s := serve(t, &fakeServices{}, anybody, 2*clients)
@@ -21,7 +21,7 @@ func TestLingerMemory(t *testing.T) {
 		io.WriteString(conn, "nonsense\n")
 	}
 	for _, conn := range conns {
-		io.ReadFull(conn, make([]byte, 10)) // the reply has come: now it lingers
+		io.ReadFull(conn, make([]byte, 10)) // the reply is there: the client lingers
 	}
 	if grown := heap() - before; grown > clients*4<<10 {
 		t.Errorf("%d clients take %d bytes each", clients, grown/clients)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"testing"
 	"time"
 )
@@ -16,14 +15,7 @@ func TestShutdownRepliesToAll(t *testing.T) {
 	t.Parallel()
 	services := &fakeServices{blocked: make(chan struct{})}
 	s := serve(t, services, anybody, 512)
-	var replies sync.WaitGroup
-	for range 200 {
-		conn := s.dial(t)
-		replies.Go(func() {
-			io.WriteString(conn, shutdownLine)
-			want(t, "the reply", rest(t, conn), "{\"ok\":true}\n")
-		})
-	}
+	replies := s.askMany(t, 200, shutdownLine)
 	close(services.blocked)
 	replies.Wait()
 	if err := <-s.ended; err != nil {
@@ -33,36 +25,30 @@ func TestShutdownRepliesToAll(t *testing.T) {
 	want(t, "the calls", services.called(), "shutdown")
 	if conn, err := net.Dial("tcp", s.addr); err == nil {
 		conn.Close()
-		t.Error("it still listens")
+		t.Error("the port is still open")
 	}
 }
 
-// So do those who are connected but not accepted yet when the last service goes,
-// however long it was since.
+// A client that is connected but not accepted yet when the last service ends gets its reply too,
+// even if the server does not run for a while.
 func TestShutdownRepliesToTheQueue(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
 	s := serve(t, &fakeServices{}, func(net.Conn) (string, error) { <-gate; return "", nil }, 512)
-	var replies sync.WaitGroup
-	for range 100 {
-		conn := s.dial(t)
-		replies.Go(func() {
-			io.WriteString(conn, shutdownLine)
-			want(t, "the reply", rest(t, conn), "{\"ok\":true}\n")
-		})
-	}
-	s.Shutdown("the test")
+	replies := s.askMany(t, 100, shutdownLine)
+	go s.Shutdown("the test")
+	<-s.drained
 	time.Sleep(5 * lateGaps * lateGap) // as if the server had been kept from running
 	close(gate)
 	replies.Wait()
 }
 
-// Who is told of the end can start the next daemon at once.
+// A client that has the reply can start the next daemon at once.
 func TestShutdownFreesThePortFirst(t *testing.T) {
 	t.Parallel()
 	s := serve(t, &fakeServices{}, anybody, 8)
-	s.dial(t) // a silent client has more time than that
-	want(t, "the reply", s.ask(t, shutdownLine), "{\"ok\":true}\n")
+	s.dial(t) // a silent client, which is still connected then
+	want(t, "the reply", s.ask(t, shutdownLine), pong)
 	l, err := net.Listen("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -70,25 +56,7 @@ func TestShutdownFreesThePortFirst(t *testing.T) {
 	l.Close()
 }
 
-// Clients that connect again and again do not put off the end.
-func TestShutdownEndsUnderConnects(t *testing.T) {
-	t.Parallel()
-	s := serve(t, &fakeServices{}, anybody, 8192)
-	go func() {
-		for {
-			conn, err := net.Dial("tcp", s.addr)
-			if err != nil {
-				return
-			}
-			conn.Close()
-			time.Sleep(lateGap)
-		}
-	}()
-	eventually(t, "the first connection", func() bool { return s.openConns() > 0 })
-	s.wantEnd(t)
-}
-
-// Nor does a queue that is never empty.
+// A queue of connections that is never empty does not put off the end.
 func TestShutdownEndsUnderAQueue(t *testing.T) {
 	t.Parallel()
 	var s *serving
@@ -105,24 +73,13 @@ func TestShutdownEndsUnderAQueue(t *testing.T) {
 	s.wantEnd(t)
 }
 
-// wantEnd ends the server, and fails if that takes too long.
-func (s *serving) wantEnd(t *testing.T) {
-	t.Helper()
-	s.Shutdown("the test")
-	select {
-	case err := <-s.ended:
-		s.ended <- err
-	case <-time.After(limit):
-		t.Fatal("the server does not end")
-	}
-}
-
-// Who is just connecting when the last service goes is answered.
+// A client that connects just when the last service ends gets its reply.
 func TestLateClients(t *testing.T) {
 	t.Parallel()
-	for range 10 { // once is enough: a busy machine may be later than late
+	for range 10 { // one reply is enough: a busy machine may connect too late
 		s := serve(t, &fakeServices{}, anybody, 8)
-		s.Shutdown("the test")
+		go s.Shutdown("the test")
+		<-s.drained
 		time.Sleep(lateGaps * lateGap / 2)
 		conn, err := net.Dial("tcp", s.addr)
 		if err != nil {
@@ -131,26 +88,27 @@ func TestLateClients(t *testing.T) {
 		io.WriteString(conn, shutdownLine)
 		reply, err := io.ReadAll(conn)
 		conn.Close()
-		if err == nil && string(reply) == "{\"ok\":true}\n" {
+		if err == nil && string(reply) == pong {
 			return
 		}
 	}
-	t.Error("nobody is answered")
+	t.Error("no client gets a reply")
 }
 
-// A client that connected in time and says its line a moment later is answered.
+// A client that connected in time and sends its line a moment later gets its reply.
 func TestLateLines(t *testing.T) {
 	t.Parallel()
 	services := &fakeServices{}
 	s := serve(t, services, anybody, 8)
 	late := s.dial(t)
 	eventually(t, "the connection", func() bool { return s.openConns() == 1 })
-	s.Shutdown("the test")
+	go s.Shutdown("the test")
+	<-s.drained
 	io.WriteString(late, shutdownLine)
-	want(t, "the late one", rest(t, late), "{\"ok\":true}\n")
+	want(t, "the late client", rest(t, late), pong)
 }
 
-// Silent clients and those that never read do not hold up the end.
+// Silent clients do not put off the end.
 func TestShutdownDoesNotWait(t *testing.T) {
 	t.Parallel()
 	s := serve(t, &fakeServices{}, anybody, 64)
@@ -162,7 +120,7 @@ func TestShutdownDoesNotWait(t *testing.T) {
 	s.wantEnd(t)
 }
 
-// Services that are left are an error, of Serve and of each shutdown.
+// Services that do not end are an error of Serve and of each shutdown.
 func TestShutdownFails(t *testing.T) {
 	t.Parallel()
 	stuck := errors.New("stuck")
@@ -175,16 +133,14 @@ func TestShutdownFails(t *testing.T) {
 	}
 }
 
-// A request that takes longer than the end is answered when it is done.
+// A request that takes longer than endTimeout gets its reply.
 func TestReplyToARequestThatTakesLonger(t *testing.T) {
 	t.Parallel()
 	services := &fakeServices{port: 9200, blocked: make(chan struct{})}
 	s := serve(t, services, anybody, 8)
-	conn := s.dial(t)
-	io.WriteString(conn, `{"request":"start-service","name":"kv"}`+"\n")
-	eventually(t, "the call", func() bool { return services.called() == "start:kv" })
+	waiting := s.starting(t, services, 1)
 	s.clients.endSoon()
 	time.Sleep(endTimeout + 100*time.Millisecond)
 	close(services.blocked)
-	want(t, "the reply", rest(t, conn), `{"ok":true,"port":9200}`+"\n")
+	wantStarted(t, waiting...)
 }

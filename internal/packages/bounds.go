@@ -20,9 +20,8 @@ const (
 // is not TOML it may count wrong, but there the parser stops too.
 func checkBounds(data string) error {
 	var content, key, dots, names, longest, deepest int
-	var open []int // for each open bracket: the dots of the key before it
-	depth := 0     // the open brackets and those dots
-	header := false
+	var open []int            // for each open bracket: the dots of the key before it
+	depth, header := 0, false // depth: the open brackets and those dots
 	for i := 0; i < len(data); i++ {
 		start := i
 		switch c := data[i]; c {
@@ -74,7 +73,8 @@ func checkBounds(data string) error {
 		return fmt.Errorf("more than %d KiB without comments and white space", maxContent>>10)
 	}
 	if names*(deepest*(longest+32)+256) > maxMemory {
-		return fmt.Errorf("too much: %d keys and tables, names of up to %d bytes, %d levels", names, longest, deepest)
+		return fmt.Errorf("too much: %d keys and tables, names of up to %d bytes, %d levels",
+			names, longest, deepest)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package packages
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,88 +15,64 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// definition holds the fields of a package.toml that the daemon needs. Their types check the values
-// while these are decoded, because only then does the parser know the line.
+// A definition holds the fields of a package.toml that the daemon needs.
 type definition struct {
-	binary        fileName
-	hasService    bool
-	port          port // 0: none
-	health        healthPath
-	eager         startup
-	startTimeout  duration
-	stopTimeout   duration // 0: none
-	healthTimeout duration
-	healthRetries retries
-
-	warnings []string // what has no effect
+	Service         // Binary is the file's name, Port is 0 if there is none
+	hasService bool // the file has a table [service]
 }
 
 const (
-	defaultStopTimeout = 5 * time.Second
-	maxTimeout         = time.Hour
-	maxRetries         = 1000
-	maxWarnings        = 10
+	maxWarnings = 10
+	maxQuote    = 100 // bytes of a value in a message
+	maxMessage  = 400 // bytes of a message of the parser
 )
 
-// service returns the service that the definition in dir describes.
-func (d definition) service(name, version, dir string) Service {
-	s := Service{
-		Name: name, Version: version, Dir: dir, Binary: filepath.Join(dir, string(d.binary)),
-		Port: int(d.port), Health: string(d.health), Eager: bool(d.eager),
-		StartTimeout: time.Duration(d.startTimeout), StopTimeout: time.Duration(d.stopTimeout),
-		HealthTimeout: time.Duration(d.healthTimeout), HealthRetries: int(d.healthRetries),
-		StopTimeoutSet: d.stopTimeout != 0,
+// definition reads the definition of a version. If the package has no package.toml, the error is
+// fs.ErrNotExist.
+func (h *Home) definition(name, version string) (definition, error) {
+	store := filepath.Join(h.dir, "store", name)
+	dir := filepath.Join(store, version)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return definition{}, fmt.Errorf("%s: version %s is not in %s",
+			h.receiptPath(name), quote(version), store)
 	}
-	if !s.StopTimeoutSet {
-		s.StopTimeout = defaultStopTimeout
-	}
-	for _, w := range d.warnings {
-		s.Warnings = append(s.Warnings, filepath.Join(dir, "package.toml")+": "+w)
-	}
-	return s
-}
-
-func readDefinition(path string) (definition, error) {
+	path := filepath.Join(dir, "package.toml")
 	data, err := readFile(path, maxDefinition)
 	if err != nil {
 		return definition{}, err
 	}
-	def, err := parseDefinition(string(data))
+	d, err := parseDefinition(string(data))
 	if err != nil {
-		return def, fmt.Errorf("%s: %w", path, err)
+		return definition{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return def, nil
+	d.Name, d.Version, d.Dir = name, version, dir
+	for i, w := range d.Warnings {
+		d.Warnings[i] = path + ": " + w
+	}
+	return d, nil
 }
-
-// table is a TOML table whose values are not decoded yet. Its keys match exactly, unlike those of a
-// struct, which match in upper and lower case.
-type table map[string]toml.Primitive
 
 func parseDefinition(data string) (definition, error) {
-	def := definition{
-		health:        "/health",
-		startTimeout:  duration(10 * time.Second),
-		healthTimeout: duration(2 * time.Second),
-	}
+	d := definition{Service: Service{
+		Health:        "/health",
+		StartTimeout:  10 * time.Second,
+		StopTimeout:   5 * time.Second,
+		HealthTimeout: 2 * time.Second,
+	}}
 	if err := checkBounds(data); err != nil {
-		return def, err
+		return d, err
 	}
-	err := def.decode(data)
+	err := d.decode(data)
 	var parse toml.ParseError
-	if errors.As(err, &parse) {
-		err = errors.New(describe(parse))
+	if !errors.As(err, &parse) {
+		return d, err
 	}
-	return def, err
-}
-
-// describe returns the message of a ParseError at a bounded length. A file can put names and values
-// of any length into it.
-func describe(e toml.ParseError) string {
 	key := ""
-	if e.LastKey != "" {
-		key = " (last key " + quote(e.LastKey) + ")"
+	if parse.LastKey != "" {
+		key = " (last key " + quote(parse.LastKey) + ")"
 	}
-	return fmt.Sprintf("line %d%s: %s", e.Position.Line, key, clip(e.Message, maxMessage))
+	// The file can put names and values of any length into the message.
+	return d, fmt.Errorf("line %d%s: %s", parse.Position.Line, key, clip(parse.Message, maxMessage))
 }
 
 func (d *definition) decode(data string) error {
@@ -103,23 +81,35 @@ func (d *definition) decode(data string) error {
 	if err != nil {
 		return err
 	}
-	_, d.hasService = top["service"]
-	var ignored, start text
+	const noText = "is not a string in quotes"
+	const noDuration = `is not a duration in quotes, as in "1m30s", of more than 0 and at most 1h`
+	var unused, start string
+	err = top.get(md, []field{
+		{"name", into(&unused, text, noText)},
+		{"version", into(&unused, text, noText)},
+		{"binary", into(&d.Binary, fileName, "is not a plain file name")},
+		{"service", setter(checkTable)},
+		{"service", &service},
+	})
+	if err != nil {
+		return err
+	}
 	inService := []field{
-		{"start", &start},
-		{"port", &d.port},
-		{"health", &d.health},
-		{"startup", &d.eager},
-		{"start-timeout", &d.startTimeout},
-		{"stop-timeout", &d.stopTimeout},
-		{"health-timeout", &d.healthTimeout},
-		{"health-retries", &d.healthRetries},
+		{"start", into(&start, text, noText)},
+		{"port", into(&d.Port, between(1, 65535), "is not a port number from 1 to 65535")},
+		{"health", into(&d.Health, healthPath,
+			"is not a health path: it starts with a slash and has no spaces or control characters")},
+		{"startup", into(&d.Eager, startup, `is neither "eager" nor "lazy"`)},
+		{"start-timeout", into(&d.StartTimeout, duration, noDuration)},
+		{"stop-timeout", into(&d.StopTimeout, duration, noDuration)},
+		{"health-timeout", into(&d.HealthTimeout, duration, noDuration)},
+		{"health-retries", into(&d.HealthRetries, between(0, 1000),
+			"is not a whole number from 0 to 1000")},
 	}
-	err = top.get(md, []field{{"name", &ignored}, {"version", &ignored}, {"binary", &d.binary}, {"service", new(isTable)}, {"service", &service}})
-	if err == nil {
-		err = service.get(md, inService)
-	}
-	d.warn(service, inService, string(start))
+	_, d.hasService = top["service"]
+	_, d.StopTimeoutSet = service["stop-timeout"]
+	err = service.get(md, inService)
+	d.warn(service, inService, start)
 	return err
 }
 
@@ -127,19 +117,26 @@ func (d *definition) decode(data string) error {
 func (d *definition) warn(service table, known []field, start string) {
 	for key := range service {
 		if !slices.ContainsFunc(known, func(f field) bool { return f.key == key }) {
-			d.warnings = append(d.warnings, fmt.Sprintf("unknown key %s under [service] has no effect", quote(key)))
+			d.Warnings = append(d.Warnings,
+				fmt.Sprintf("unknown key %s under [service] has no effect", quote(key)))
 		}
 	}
-	slices.Sort(d.warnings)
-	if n := len(d.warnings); n > maxWarnings {
-		d.warnings = append(d.warnings[:maxWarnings], fmt.Sprintf("%d more unknown keys under [service]", n-maxWarnings))
+	slices.Sort(d.Warnings)
+	if n := len(d.Warnings); n > maxWarnings {
+		more := fmt.Sprintf("%d more unknown keys under [service]", n-maxWarnings)
+		d.Warnings = append(d.Warnings[:maxWarnings], more)
 	}
-	if runs := string(d.binary) + " --listen=:{port}"; start != "" && start != runs {
-		d.warnings = append(d.warnings, fmt.Sprintf("start = %s under [service] has no effect: what runs is %s", quote(start), quote(runs)))
+	if runs := d.Binary + " --listen=:{port}"; start != "" && start != runs {
+		d.Warnings = append(d.Warnings, fmt.Sprintf(
+			"start = %s under [service] has no effect: what runs is %s", quote(start), quote(runs)))
 	}
 }
 
-// field is the key of a field and where its value goes.
+// A table is a TOML table whose values are not decoded yet. Its keys match exactly, unlike those of
+// a struct, which match in upper and lower case.
+type table map[string]toml.Primitive
+
+// A field is a key and where its value goes.
 type field struct {
 	key string
 	to  any
@@ -157,18 +154,27 @@ func (t table) get(md toml.MetaData, fields []field) error {
 	return nil
 }
 
-type (
-	text       string
-	fileName   string
-	port       int
-	healthPath string
-	startup    bool
-	duration   time.Duration
-	retries    int
-	isTable    struct{} // refuses other values, which toml decodes to an empty map
-)
+// A setter checks and stores a value while it is decoded, because only then does the parser know
+// the line.
+type setter func(v any) error
 
-func (isTable) UnmarshalTOML(v any) error {
+func (s setter) UnmarshalTOML(v any) error { return s(v) }
+
+// into returns a setter that stores the converted value. If convert refuses it, the error says what
+// is wrong with it.
+func into[T any](to *T, convert func(v any) (T, bool), wrong string) setter {
+	return func(v any) error {
+		value, ok := convert(v)
+		if !ok {
+			return fmt.Errorf("%s %s", quote(v), wrong)
+		}
+		*to = value
+		return nil
+	}
+}
+
+// checkTable refuses values that are no table. The parser would decode them to an empty map.
+func checkTable(v any) error {
 	switch v.(type) {
 	case map[string]any:
 		return nil
@@ -178,74 +184,36 @@ func (isTable) UnmarshalTOML(v any) error {
 	return fmt.Errorf("%s is not a table", quote(v))
 }
 
-func (t *text) UnmarshalTOML(v any) error {
+func text(v any) (string, bool) {
 	s, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("%s is not a string in quotes", quote(v))
-	}
-	*t = text(s)
-	return nil
+	return s, ok
 }
 
-func (n *fileName) UnmarshalTOML(v any) error {
+func fileName(v any) (string, bool) {
 	s, ok := v.(string)
-	if !ok || !plainName(s) {
-		return fmt.Errorf("%s is not a plain file name", quote(v))
-	}
-	*n = fileName(s)
-	return nil
+	return s, ok && plainName(s)
 }
 
-func (p *port) UnmarshalTOML(v any) error {
-	n, ok := v.(int64)
-	if !ok || n < 1 || n > 65535 {
-		return fmt.Errorf("%s is not a port number from 1 to 65535", quote(v))
-	}
-	*p = port(n)
-	return nil
-}
-
-func (h *healthPath) UnmarshalTOML(v any) error {
-	s, ok := v.(string)
-	bad := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
-	if !ok || !strings.HasPrefix(s, "/") || len(s) > maxHealth || strings.ContainsFunc(s, bad) {
-		return fmt.Errorf("%s is not a health path: it starts with a slash and has no spaces or control characters", quote(v))
-	}
-	*h = healthPath(s)
-	return nil
-}
-
-func (e *startup) UnmarshalTOML(v any) error {
-	if v != "eager" && v != "lazy" {
-		return fmt.Errorf(`%s is neither "eager" nor "lazy"`, quote(v))
-	}
-	*e = v == "eager"
-	return nil
-}
-
-func (d *duration) UnmarshalTOML(v any) error {
+func healthPath(v any) (string, bool) {
 	s, _ := v.(string)
-	t, err := time.ParseDuration(s)
-	if err != nil || t <= 0 || t > maxTimeout {
-		return fmt.Errorf(`%s is not a duration in quotes, as in "1m30s", of more than 0 and at most 1h`, quote(v))
-	}
-	*d = duration(t)
-	return nil
+	bad := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	return s, strings.HasPrefix(s, "/") && len(s) <= maxHealth && !strings.ContainsFunc(s, bad)
 }
 
-func (r *retries) UnmarshalTOML(v any) error {
-	n, ok := v.(int64)
-	if !ok || n < 0 || n > maxRetries {
-		return fmt.Errorf("%s is not a whole number from 0 to %d", quote(v), maxRetries)
-	}
-	*r = retries(n)
-	return nil
+func startup(v any) (eager, ok bool) { return v == "eager", v == "eager" || v == "lazy" }
+
+func duration(v any) (time.Duration, bool) {
+	s, _ := v.(string)
+	d, err := time.ParseDuration(s)
+	return d, err == nil && 0 < d && d <= time.Hour
 }
 
-const (
-	maxQuote   = 100 // bytes of a value in a message
-	maxMessage = 400 // bytes of a message of the parser
-)
+func between(least, most int64) func(v any) (int, bool) {
+	return func(v any) (int, bool) {
+		n, ok := v.(int64)
+		return int(n), ok && least <= n && n <= most
+	}
+}
 
 // quote formats a wrong value on one line and at a bounded length.
 func quote(v any) string {

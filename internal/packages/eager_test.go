@@ -1,31 +1,20 @@
 package packages
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
-func installFile(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestEager(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	const active, eager = `{"schema":1,"current":"1.0.0"}`, "[service]\nport = 9200\nstartup = \"eager\"\n"
+	const active, off = `{"schema":1,"current":"1.0.0"}`, `{"schema":1,"current":"1.0.0","active":false}`
+	const eager = "[service]\nport = 9200\nstartup = \"eager\"\n"
+	h := Open(t.TempDir())
 	for _, p := range []struct{ name, receipt, definition string }{
 		{"web", active, eager},
 		{"kv", `{"schema":1,"current":"1.0.0","active":true}`, eager},
-		{"off", `{"schema":1,"current":"1.0.0","active":false}`, eager},
-		{"off-broken", `{"schema":1,"current":"1.0.0","active":false}`, "startup = = "},
+		{"off", off, eager},
+		{"off-broken", off, "startup = = "},
 		{"lazy", active, strings.Replace(eager, "eager", "lazy", 1)},
 		{"silent", active, "[service]\nport = 9200\n"},
 		{"tool", active, "name = \"tool\"\n"},
@@ -34,61 +23,51 @@ func TestEager(t *testing.T) {
 		{"bad-receipt", `{"schema":2,"current":"1.0.0"}`, eager},
 		{"Bad-Name", active, eager},
 	} {
-		installFile(t, filepath.Join(home, "modules", p.name+".json"), p.receipt)
-		installFile(t, filepath.Join(home, "store", p.name, "1.0.0", "package.toml"), p.definition)
+		h.write(t, "modules/"+p.name+".json", p.receipt)
+		h.write(t, "store/"+p.name+"/1.0.0/package.toml", p.definition)
 	}
-	installFile(t, filepath.Join(home, "modules", "gone.json"), active)
-	installFile(t, filepath.Join(home, "modules", "no-definition.json"), active)
-	installFile(t, filepath.Join(home, "store", "no-definition", "1.0.0", "package.yaml"), "")
-	installFile(t, filepath.Join(home, "modules", "README"), "not a receipt")
+	h.write(t, "modules/gone.json", active)
+	h.write(t, "modules/no-definition.json", active)
+	h.write(t, "store/no-definition/1.0.0/package.yaml", "")
+	h.write(t, "modules/README", "not a receipt")
 
-	h := Open(home)
 	names, err := h.Names()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, name := range names {
-		if eager, err := h.Eager(name); err != nil {
-			got = append(got, name+"!")
-		} else if eager {
+		eager, err := h.Eager(name)
+		switch {
+		case err != nil:
+			got = append(got, strings.ReplaceAll(err.Error(), h.dir, "HOME"))
+		case eager:
 			got = append(got, name)
 		}
 	}
-	if want := "bad-definition! bad-receipt! gone! kv web"; strings.Join(got, " ") != want {
-		t.Errorf("got %v, want %s", got, want)
-	}
-}
-
-func TestEagerBrokenErrors(t *testing.T) {
-	t.Parallel()
-	home := t.TempDir()
-	receipt := filepath.Join(home, "modules", "kv.json")
-	definition := filepath.Join(home, "store", "kv", "1.0.0", "package.toml")
-	installFile(t, receipt, `{"schema":1,"current":"1.0.0"}`)
-	for _, c := range []struct{ path, content, want string }{
-		{definition, "[service]\nstartup = \"always\"\n", definition + `: line 2 (last key "service.startup"): "always" is neither "eager" nor "lazy"`},
-		{receipt, `{"schema":2,"current":"1.0.0"}`, receipt + ": receipt schema 2 is newer than 1: this home belongs to a newer zacor"},
-	} {
-		installFile(t, c.path, c.content)
-		if eager, err := Open(home).Eager("kv"); err == nil || eager || err.Error() != c.want {
-			t.Errorf("got %v, %v; want %s", eager, err, c.want)
-		}
+	if want := []string{
+		`HOME/store/bad-definition/1.0.0/package.toml: line 2 (last key "service.startup"): "always" is neither "eager" nor "lazy"`,
+		"HOME/modules/bad-receipt.json: receipt schema 2 is newer than 1: this home belongs to a newer zacor",
+		`HOME/modules/gone.json: version "1.0.0" is not in HOME/store/gone`,
+		"kv", "web",
+	}; strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
 func TestNamesWithoutModules(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	if names, err := Open(home).Names(); len(names) != 0 || err != nil {
-		t.Errorf("a fresh home: %v, %v; want nothing", names, err)
+	h := Open(t.TempDir())
+	if names, err := h.Names(); len(names) != 0 || err != nil {
+		t.Errorf("a new home: %v, %v; want nothing", names, err)
 	}
-	installFile(t, filepath.Join(home, "modules"), "a file in the folder's place")
-	if _, err := Open(home).Names(); err == nil || !strings.HasPrefix(err.Error(), "cannot list the installed packages: ") {
-		t.Errorf("got %v, want an error", err)
-	}
-	missing := filepath.Join(home, "missing")
-	if _, err := Open(missing).Names(); err == nil || !strings.HasPrefix(err.Error(), "no packages in the home "+missing+": ") {
-		t.Errorf("got %v, want an error", err)
+	h.write(t, "modules", "a file in the folder's place")
+	missing := Open(h.at("missing"))
+	for h, want := range map[*Home]string{
+		h: "cannot list the installed packages: ", missing: "no packages in the home " + missing.dir + ": ",
+	} {
+		if _, err := h.Names(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

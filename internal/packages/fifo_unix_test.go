@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A FIFO without a writer would hold up its reader, an endless device too.
+// A FIFO without a writer would block its reader. A device may have no end.
 func TestSpecialFiles(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"modules/kv.json", "store/kv/1.0.0/package.toml"} {
@@ -18,15 +18,12 @@ func TestSpecialFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.loadFails(t, "HOME/"+path+": not a regular file")
-		os.Remove(h.at(path))
-		if err := os.Symlink("/dev/zero", h.at(path)); err != nil {
-			t.Fatal(err)
-		}
+		h.link(t, path, "/dev/zero")
 		h.loadFails(t, "HOME/"+path+": not a regular file")
 	}
 }
 
-// /proc/kmsg is a regular file. It would hold up its reader, and what is read from it is gone.
+// /proc/kmsg is a regular file. A read of it may block, and takes messages away from others.
 func TestEndlessFile(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/kmsg"); err != nil {
@@ -37,10 +34,7 @@ func TestEndlessFile(t *testing.T) {
 		"store/kv/1.0.0/package.toml": "package 'kv' has no service section",
 	} {
 		h := newHome(t)
-		os.Remove(h.at(path))
-		if err := os.Symlink("/proc/kmsg", h.at(path)); err != nil {
-			t.Fatal(err)
-		}
+		h.link(t, path, "/proc/kmsg")
 		if os.Geteuid() != 0 {
 			want = "open HOME/" + path + ": permission denied"
 		}

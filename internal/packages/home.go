@@ -26,9 +26,7 @@ type Home struct {
 	dir   string
 	reads chan struct{} // holds one element for each read
 	quick chan struct{} // holds one element for each read that has just begun
-
-	mu   sync.Mutex
-	busy map[string]chan struct{} // by name: closed when the read of its files ends
+	busy  sync.Map      // of chan struct{}, closed when the read of that name ends
 }
 
 // Open returns the home in dir. It reads nothing yet.
@@ -36,65 +34,54 @@ func Open(dir string) *Home {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	return &Home{dir: dir, reads: make(chan struct{}, maxReads), quick: make(chan struct{}, maxQuick), busy: make(map[string]chan struct{})}
+	return &Home{dir: dir, reads: make(chan struct{}, maxReads), quick: make(chan struct{}, maxQuick)}
 }
 
-// within calls read in a goroutine, at most one for each package name at a time, and returns its
-// result. It gives up after readLimit. The read then keeps its thread and its name until it ends.
+// within calls read in a goroutine, at most one for each name at a time, and returns its result. It
+// gives up after readLimit, with an error that begins with the name. The read then keeps its thread
+// and its name until it ends.
 func within[T any](h *Home, name string, read func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
 	limit := time.NewTimer(readLimit)
 	defer limit.Stop()
 	end, ok := h.reserve(name, limit.C)
 	if ok {
 		limit.Reset(readLimit)
-		done := make(chan result, 1)
+		var value T
+		var err error
+		done := make(chan struct{})
 		go func() {
 			defer end()
-			value, err := read()
-			done <- result{value, err}
+			defer close(done)
+			value, err = read()
 		}()
 		select {
-		case r := <-done:
-			return r.value, r.err
+		case <-done:
+			return value, err
 		case <-limit.C:
 		}
 	}
 	var none T
-	if name == "" {
-		return none, fmt.Errorf("cannot list the installed packages: the disk with %s did not answer within %v", h.dir, readLimit)
-	}
-	return none, fmt.Errorf("package '%s': the disk with %s did not answer within %v", name, h.dir, readLimit)
+	return none, fmt.Errorf("%s: the disk with %s did not answer within %v", name, h.dir, readLimit)
 }
 
-// reserve waits until no other read of name is under way, and it is the turn of this one. It
-// returns the function that ends the reservation.
+// reserve waits until no other read of the name is under way and a new read may begin. It returns
+// the function that ends the reservation.
 func (h *Home) reserve(name string, limit <-chan time.Time) (end func(), ok bool) {
-	mine := make(chan struct{})
+	ended := make(chan struct{})
 	for {
-		h.mu.Lock()
-		other := h.busy[name]
-		if other == nil {
-			h.busy[name] = mine
-		}
-		h.mu.Unlock()
-		if other == nil {
+		other, busy := h.busy.LoadOrStore(name, ended)
+		if !busy {
 			break
 		}
 		select {
-		case <-other:
+		case <-other.(chan struct{}):
 		case <-limit:
 			return nil, false
 		}
 	}
 	free := func() {
-		h.mu.Lock()
-		delete(h.busy, name)
-		h.mu.Unlock()
-		close(mine)
+		h.busy.Delete(name)
+		close(ended)
 	}
 	select {
 	case h.reads <- struct{}{}:
@@ -129,11 +116,8 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if st, err = f.Stat(); err != nil {
+	if st, err = f.Stat(); err != nil { // another file may have its name by now
 		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	if st.Size() > limit {
 		return nil, fmt.Errorf("%s: larger than %d KiB", path, limit>>10)

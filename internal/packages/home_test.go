@@ -1,7 +1,7 @@
 package packages
 
 import (
-	"strconv"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,15 +10,15 @@ import (
 
 const slowDisk = "package 'kv': the disk with /home did not answer within 10s"
 
-// A package whose disk does not answer costs one read and 10 s, however many ask for it, and
-// nobody else notices. When the disk answers again, so does the package.
+// A package whose disk does not answer is read once, and each caller gets an error after 10 s.
+// Other packages can be read meanwhile, and this package when the disk answers again.
 func TestStuckPackage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := Open("/home")
 		disk := make(chan struct{})
 		reads := 0
 		load := func() (int, error) {
-			return within(h, "kv", func() (int, error) {
+			return within(h, "package 'kv'", func() (int, error) {
 				reads++
 				<-disk
 				return reads, nil
@@ -48,7 +48,7 @@ func TestStuckPackage(t *testing.T) {
 	})
 }
 
-// Each of those that ask at once gets what is read after it has asked.
+// Each of several callers gets what is read after its call.
 func TestReadsAreFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := Open("/home")
@@ -56,7 +56,7 @@ func TestReadsAreFresh(t *testing.T) {
 		for range 5 {
 			asked := content.Load()
 			go func() {
-				got, err := within(h, "kv", func() (int64, error) {
+				got, err := within(h, "package 'kv'", func() (int64, error) {
 					got := content.Load()
 					time.Sleep(time.Second)
 					return got, nil
@@ -72,18 +72,16 @@ func TestReadsAreFresh(t *testing.T) {
 	})
 }
 
-// However many packages lie on a disk that does not answer, a bounded number of threads waits for
-// it, few of them begin at once, and a package on another disk is read all the same.
+// A bounded number of reads waits for a disk that does not answer. Few of them begin at once, and a
+// package on another disk can be read meanwhile.
 func TestStuckHome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := Open("/home")
 		disk := make(chan struct{})
 		var reads atomic.Int64
 		stuck := func(n int) {
-			for range n {
-				name := "kv-" + strconv.FormatInt(reads.Load(), 10) + "-" + strconv.Itoa(n)
-				n--
-				go within(h, name, func() (int, error) {
+			for i := range n {
+				go within(h, fmt.Sprintf("package %d of %d", i, n), func() (int, error) {
 					reads.Add(1)
 					<-disk
 					return 0, nil
@@ -92,7 +90,7 @@ func TestStuckHome(t *testing.T) {
 			synctest.Wait()
 		}
 		read := func() error {
-			_, err := within(h, "kv", func() (int, error) { return 0, nil })
+			_, err := within(h, "package 'kv'", func() (int, error) { return 0, nil })
 			return err
 		}
 		stuck(100)

@@ -47,7 +47,7 @@ func (h *Home) Load(name string) (Service, error) {
 	if !protocol.ValidName(name) {
 		return Service{}, notFound(name)
 	}
-	return within(h, name, func() (Service, error) { return h.load(name) })
+	return within(h, packageName(name), func() (Service, error) { return h.load(name) })
 }
 
 func (h *Home) load(name string) (Service, error) {
@@ -55,23 +55,19 @@ func (h *Home) load(name string) (Service, error) {
 	if err != nil {
 		return Service{}, err
 	}
-	dir, err := h.folder(name, r.current)
+	d, err := h.definition(name, r.current)
 	if err != nil {
 		return Service{}, err
 	}
-	def, err := readDefinition(filepath.Join(dir, "package.toml"))
-	if err != nil {
-		return Service{}, err
-	}
-	switch {
-	case !def.hasService:
-		return Service{}, fmt.Errorf("package '%s' has no service section", name)
-	case def.port == 0:
-		return Service{}, fmt.Errorf("service '%s' has no port configured", name)
-	}
-	s := def.service(name, r.current, dir)
+	s := d.Service
 	s.Eager = s.Eager && r.active
-	if def.binary == "" {
+	s.Binary = filepath.Join(s.Dir, d.Binary)
+	switch {
+	case !d.hasService:
+		return Service{}, fmt.Errorf("package '%s' has no service section", name)
+	case s.Port == 0:
+		return Service{}, fmt.Errorf("service '%s' has no port configured", name)
+	case d.Binary == "":
 		return s, fmt.Errorf("package '%s' has no binary", name)
 	}
 	if _, err := os.Stat(s.Binary); err != nil {
@@ -80,20 +76,23 @@ func (h *Home) load(name string) (Service, error) {
 	return s, nil
 }
 
+func packageName(name string) string { return "package '" + clip(name, protocol.MaxName) + "'" }
+
 func notFound(name string) error {
-	return fmt.Errorf("package '%s' not found", clip(name, protocol.MaxName))
+	return fmt.Errorf("%s not found", packageName(name))
 }
 
 // Names returns the names of the installed packages. A home without modules has none. It fails if
 // there is no home or modules cannot be read.
 func (h *Home) Names() ([]string, error) {
-	return within(h, "", func() ([]string, error) {
-		entries, err := os.ReadDir(filepath.Join(h.dir, "modules"))
-		if _, serr := os.Stat(h.dir); serr != nil {
-			return nil, fmt.Errorf("no packages in the home %s: %w", h.dir, errors.Unwrap(serr))
+	const failed = "cannot list the installed packages"
+	return within(h, failed, func() ([]string, error) {
+		if _, err := os.Stat(h.dir); err != nil {
+			return nil, fmt.Errorf("no packages in the home %s: %w", h.dir, errors.Unwrap(err))
 		}
+		entries, err := os.ReadDir(filepath.Join(h.dir, "modules"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("cannot list the installed packages: %w", err)
+			return nil, fmt.Errorf("%s: %w", failed, err)
 		}
 		var names []string
 		for _, e := range entries {
@@ -109,20 +108,16 @@ func (h *Home) Names() ([]string, error) {
 // It fails if the receipt or the definition cannot be read. A package without a definition is no
 // error: most of zacor's packages have no service and no package.toml.
 func (h *Home) Eager(name string) (bool, error) {
-	return within(h, name, func() (bool, error) {
+	return within(h, packageName(name), func() (bool, error) {
 		r, err := h.receipt(name)
 		if err != nil || !r.active {
 			return false, err
 		}
-		dir, err := h.folder(name, r.current)
-		if err != nil {
-			return false, err
-		}
-		def, err := readDefinition(filepath.Join(dir, "package.toml"))
+		d, err := h.definition(name, r.current)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
-		return bool(def.eager), err
+		return d.Eager, err
 	})
 }
 

@@ -2,13 +2,14 @@ package packages
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"zr/internal/protocol"
 )
 
 const (
@@ -45,8 +46,16 @@ func (h *Home) write(t *testing.T, path, content string) {
 
 func (h *Home) at(path string) string { return filepath.Join(h.dir, filepath.FromSlash(path)) }
 
-// loadFails loads kv, which must fail with the error want, where HOME stands
-// for the home.
+// link puts a link to target in the place of a file.
+func (h *Home) link(t *testing.T, path, target string) {
+	t.Helper()
+	os.Remove(h.at(path))
+	if err := os.Symlink(target, h.at(path)); err != nil {
+		t.Skip(err)
+	}
+}
+
+// loadFails loads kv, which must fail with the error want. HOME in it stands for the home.
 func (h *Home) loadFails(t *testing.T, want string) {
 	t.Helper()
 	s, err := h.Load("kv")
@@ -85,9 +94,13 @@ func TestLoad(t *testing.T) {
 	if got, err := h.Load("kv"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("after an upgrade: got %+v, %v; want %+v", got, err, want)
 	}
+	h.write(t, "modules/kv.json", `{"schema":1,"current":"2.0.0","active":false}`)
+	if got, err := h.Load("kv"); err != nil || got.Eager {
+		t.Errorf("an inactive package: got eager %v, %v", got.Eager, err)
+	}
 }
 
-// A definition that was read comes with the error that keeps its service from starting.
+// If only the binary is missing, Load returns the service too.
 func TestLoadWithoutBinary(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -98,7 +111,7 @@ func TestLoadWithoutBinary(t *testing.T) {
 	}
 }
 
-// However many keys have no effect, a start logs a few lines.
+// A start logs a few lines, even if thousands of keys have no effect.
 func TestManyWarnings(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -113,27 +126,24 @@ func TestManyWarnings(t *testing.T) {
 	}
 }
 
-// These are the words of the wire.
+// The protocol fixes the text of these errors.
 func TestLoadErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		about, definition, want string
+		definition, want string
 	}{
-		{"no service section", `binary = "kv"`, "package 'kv' has no service section"},
-		{"service in another case", "[Service]\nport = 1", "package 'kv' has no service section"},
-		{"no port", "binary = \"kv\"\n[service]\nstart = \"kv\"", "service 'kv' has no port configured"},
-		{"port in another case", "binary = \"kv\"\n[service]\nPort = 9200", "service 'kv' has no port configured"},
-		{"no binary", "[service]\nport = 9200", "package 'kv' has no binary"},
-		{"binary in another case", "Binary = \"kv\"\n[service]\nport = 9200", "package 'kv' has no binary"},
-		{"nothing at all", "", "package 'kv' has no service section"},
-		{"missing binary", "binary = \"other\"\n[service]\nport = 9200", "binary not found: HOME/store/kv/1.0.0/other"},
+		{`binary = "kv"`, "package 'kv' has no service section"},
+		{"[Service]\nport = 1", "package 'kv' has no service section"},
+		{"binary = \"kv\"\n[service]\nstart = \"kv\"", "service 'kv' has no port configured"},
+		{"binary = \"kv\"\n[service]\nPort = 9200", "service 'kv' has no port configured"},
+		{"[service]\nport = 9200", "package 'kv' has no binary"},
+		{"Binary = \"kv\"\n[service]\nport = 9200", "package 'kv' has no binary"},
+		{"", "package 'kv' has no service section"},
+		{"binary = \"other\"\n[service]\nport = 9200", "binary not found: HOME/store/kv/1.0.0/other"},
 	} {
-		t.Run(c.about, func(t *testing.T) {
-			t.Parallel()
-			h := newHome(t)
-			h.write(t, "store/kv/1.0.0/package.toml", c.definition)
-			h.loadFails(t, filepath.FromSlash(c.want))
-		})
+		h := newHome(t)
+		h.write(t, "store/kv/1.0.0/package.toml", c.definition)
+		h.loadFails(t, filepath.FromSlash(c.want))
 	}
 }
 
@@ -149,10 +159,7 @@ func TestLoadNotFound(t *testing.T) {
 	h.loadFails(t, `HOME/modules/kv.json: version "9.9.9" is not in HOME/store/kv`)
 	os.Mkdir(h.at("store/kv/9.9.9"), 0o755)
 	h.loadFails(t, "stat HOME/store/kv/9.9.9/package.toml: no such file or directory")
-	os.Remove(h.at("modules/kv.json"))
-	if err := os.Symlink("gone.json", h.at("modules/kv.json")); err != nil {
-		t.Skip(err)
-	}
+	h.link(t, "modules/kv.json", "gone.json")
 	h.loadFails(t, `HOME/modules/kv.json: a link to "gone.json", which is not there`)
 }
 
@@ -172,28 +179,10 @@ func TestLoadNames(t *testing.T) {
 			t.Errorf("%q: got %v", name, err)
 		}
 	}
-	_, err := h.Load(strings.Repeat("k", 10_000))
-	if want := "package '" + strings.Repeat("k", 100) + "…' not found"; err == nil || err.Error() != want {
-		t.Errorf("a name without end: got %v", err)
-	}
-	long := strings.Repeat("k", 100)
-	if _, err := h.Load(long); err == nil || err.Error() != "package '"+long+"' not found" {
-		t.Errorf("the longest name: got %v", err)
-	}
-}
-
-func TestQuote(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		value any
-		want  string
-	}{
-		{int64(70000), "70000"}, {1.5, "1.5"}, {1.0, "1.0"}, {-1e30, "-1e+30"}, {math.Inf(1), "+Inf"}, {true, "true"}, {"a\nb", `"a\nb"`},
-		{[]any{"a\nb"}, `"[a\nb]"`}, {map[string]any{"a": "\x1b"}, `"map[a:\x1b]"`},
-		{"a" + strings.Repeat("é", 200), `"a` + strings.Repeat("é", 49) + `…"`},
-	} {
-		if got := quote(c.value); got != c.want {
-			t.Errorf("%v: got %s, want %s", c.value, got, c.want)
+	longest := strings.Repeat("k", protocol.MaxName)
+	for name, shown := range map[string]string{longest: longest, longest + "k": longest + "…"} {
+		if _, err := h.Load(name); err == nil || err.Error() != "package '"+shown+"' not found" {
+			t.Errorf("%d bytes: got %v", len(name), err)
 		}
 	}
 }

@@ -40,17 +40,9 @@ func (h *Home) receipt(name string) (receipt, error) {
 	return r, nil
 }
 
-// folder returns the folder of a version.
-func (h *Home) folder(name, version string) (string, error) {
-	store := filepath.Join(h.dir, "store", name)
-	dir := filepath.Join(store, version)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: version %s is not in %s", h.receiptPath(name), quote(version), store)
-	}
-	return dir, nil
+func (h *Home) receiptPath(name string) string {
+	return filepath.Join(h.dir, "modules", name+".json")
 }
-
-func (h *Home) receiptPath(name string) string { return filepath.Join(h.dir, "modules", name+".json") }
 
 // parseReceipt checks the schema first, as it decides what the other fields mean.
 func parseReceipt(data []byte) (receipt, error) {
@@ -63,7 +55,8 @@ func parseReceipt(data []byte) (receipt, error) {
 	case err == io.ErrUnexpectedEOF:
 		return r, errors.New("not a receipt: unexpected end of the file")
 	case errors.As(err, &syntax):
-		return r, fmt.Errorf("not a receipt: line %d: unexpected character %+q", 1+bytes.Count(data[:syntax.Offset], []byte("\n")), syntax.Char)
+		line := 1 + bytes.Count(data[:syntax.Offset], []byte("\n"))
+		return r, fmt.Errorf("not a receipt: line %d: unexpected character %+q", line, syntax.Char)
 	case err != nil:
 		return r, fmt.Errorf("not a receipt: %w", err)
 	}
@@ -72,7 +65,8 @@ func parseReceipt(data []byte) (receipt, error) {
 		return r, err
 	}
 	if schema > receiptSchema {
-		return r, fmt.Errorf("receipt schema %d is newer than %d: this home belongs to a newer zacor", schema, receiptSchema)
+		return r, fmt.Errorf("receipt schema %d is newer than %d: this home belongs to a newer zacor",
+			schema, receiptSchema)
 	}
 	if schema < 1 {
 		return r, fmt.Errorf("receipt schema %d is unknown", schema)

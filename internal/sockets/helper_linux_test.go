@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,12 +12,13 @@ import (
 	"testing"
 )
 
-// Other processes are the test binary itself, run again: "hold" keeps what it inherited open
-// and says so, "closed" does, and is closed to its own user, "dial ADDR" connects, and all end with their standard input.
+// Other processes are the test binary itself: "hold" keeps open what it inherited, "closed" hides
+// its descriptors from its own user, "dial ADDR" connects. Each prints "ready", and ends with its
+// standard input.
 func TestMain(m *testing.M) {
 	if len(os.Args) < 2 || os.Args[1] != "hold" && os.Args[1] != "closed" && os.Args[1] != "dial" {
 		if os.Geteuid() == 0 {
-			os.Chmod("/proc/self/exe", 0o755) // another user runs it as well
+			os.Chmod("/proc/self/exe", 0o755) // another user runs it too
 		}
 		os.Exit(m.Run())
 	}
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	if os.Args[1] == "closed" { // as one with capabilities is
+	if os.Args[1] == "closed" { // like a program with capabilities
 		const dumpable = 4
 		syscall.RawSyscall(syscall.SYS_PRCTL, dumpable, 0, 0)
 	}
@@ -63,7 +63,7 @@ func run(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// tables are the two ways to ask: each test takes both.
+// tables runs a test with each of the two ways to ask the kernel.
 func tables(t *testing.T, test func(*testing.T, *Table)) {
 	t.Helper()
 	t.Run("proc", func(t *testing.T) {
@@ -99,7 +99,17 @@ func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 // connect returns both ends of a connection to l.
 func connect(t *testing.T, l *net.TCPListener) (client, server *net.TCPConn) {
 	t.Helper()
-	conn, err := net.Dial("tcp", l.Addr().String())
+	return connectTo(t, l, l.Addr().String(), nil)
+}
+
+// connectTo is connect by way of another address of l, and from an address if it is not nil.
+func connectTo(t *testing.T, l *net.TCPListener, addr string, from net.Addr) (client, server *net.TCPConn) {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: from}
+	conn, err := dialer.Dial("tcp", addr)
+	if err != nil && from != nil {
+		t.Skipf("%v was taken meanwhile: %v", from, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,13 +120,4 @@ func connect(t *testing.T, l *net.TCPListener) (client, server *net.TCPConn) {
 	}
 	t.Cleanup(func() { accepted.Close() })
 	return conn.(*net.TCPConn), accepted
-}
-
-func addrPort(t *testing.T, s string) netip.AddrPort {
-	t.Helper()
-	a, err := netip.ParseAddrPort(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
 }

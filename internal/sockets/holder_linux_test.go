@@ -12,16 +12,17 @@ import (
 	"testing"
 )
 
-// inodeOf asks the kernel about an open listener, by another way than the code does.
-func inodeOf(t *testing.T, l *net.TCPListener) uint32 {
+// inodeOf returns the inode of a socket, by another way than the code under test.
+func inodeOf(t *testing.T, l *net.TCPListener) (inode uint32) {
 	t.Helper()
-	raw, err := l.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
+	control(l, func(fd int) { inode = inodeOfFD(t, fd) })
+	return inode
+}
+
+func inodeOfFD(t *testing.T, fd int) uint32 {
+	t.Helper()
 	var st syscall.Stat_t
-	raw.Control(func(fd uintptr) { err = syscall.Fstat(int(fd), &st) })
-	if err != nil {
+	if err := syscall.Fstat(fd, &st); err != nil {
 		t.Fatal(err)
 	}
 	return uint32(st.Ino)
@@ -84,19 +85,15 @@ func bound(t *testing.T, device string, reuse int) (fd, port int) {
 	return fd, name.(*syscall.SockaddrInet4).Port
 }
 
-// A listener that is bound to the loopback device is found as any other.
+// A listener that is bound to the loopback device is found like any other.
 func TestListenerOnADevice(t *testing.T) {
 	t.Parallel()
 	fd, port := bound(t, "lo", 1)
 	if err := syscall.Listen(fd, 1); err != nil {
 		t.Fatal(err)
 	}
-	var st syscall.Stat_t
-	if err := syscall.Fstat(fd, &st); err != nil {
-		t.Fatal(err)
-	}
 	tables(t, func(t *testing.T, table *Table) {
-		wantListener(t, table, port, uint32(st.Ino))
+		wantListener(t, table, port, inodeOfFD(t, fd))
 		if h, blocked := table.Blocker(port); !blocked || h.PID != os.Getpid() {
 			t.Errorf("the port is blocked: %v, by %v", blocked, h)
 		}
@@ -130,7 +127,7 @@ func TestBlocker(t *testing.T) {
 	}
 }
 
-// Neither a connection nor a socket that does not listen blocks a port, whatever its owner has set.
+// Neither a connection nor a socket that does not listen blocks a port, with SO_REUSEADDR or without.
 func TestConnectionsBlockNothing(t *testing.T) {
 	t.Parallel()
 	l := listen(t, "tcp4", "127.0.0.1:0")
@@ -144,7 +141,7 @@ func TestConnectionsBlockNothing(t *testing.T) {
 }
 
 // holding starts a process that inherited l, and closes l here.
-func holding(t *testing.T, l *net.TCPListener, attr *syscall.SysProcAttr) int {
+func holding(t *testing.T, l *net.TCPListener) int {
 	t.Helper()
 	f, err := l.File()
 	if err != nil {
@@ -153,7 +150,6 @@ func holding(t *testing.T, l *net.TCPListener, attr *syscall.SysProcAttr) int {
 	defer f.Close()
 	cmd := exec.Command(os.Args[0], "hold")
 	cmd.ExtraFiles = []*os.File{f}
-	cmd.SysProcAttr = attr
 	run(t, cmd)
 	l.Close()
 	return cmd.Process.Pid
@@ -162,7 +158,7 @@ func holding(t *testing.T, l *net.TCPListener, attr *syscall.SysProcAttr) int {
 func wantHeld(t *testing.T, inode uint32, pid int, held, sure bool) {
 	t.Helper()
 	if gotHeld, gotSure := new(Table).Held(inode, pid); gotHeld != held || gotSure != sure {
-		t.Errorf("process %d of the test's %d: held %v, sure %v; want %v, %v", pid, os.Getpid(), gotHeld, gotSure, held, sure)
+		t.Errorf("process %d: held %v, sure %v; want %v, %v", pid, gotHeld, gotSure, held, sure)
 	}
 }
 
@@ -173,7 +169,7 @@ func TestHeld(t *testing.T) {
 	stranger := run(t, exec.Command(os.Args[0], "hold")).Process.Pid
 	wantHeld(t, inode, os.Getpid(), true, true)
 	wantHeld(t, inode, stranger, false, true)
-	child := holding(t, l, nil)
+	child := holding(t, l)
 	wantHeld(t, inode, child, true, true)
 	if got, ok := Open().Holder(inode); !ok || got.PID != child {
 		t.Errorf("the holder is %v, %v; want %d", got, ok, child)
@@ -183,7 +179,7 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// What a user cannot look into may hold anything. Root can look into all.
+// Held is not sure about a process whose descriptors are hidden. None are hidden from root.
 func TestHeldInDoubt(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Parallel()

@@ -14,12 +14,6 @@ import (
 	"syscall"
 )
 
-// States of a TCP socket, beside those in sockets_linux.go.
-const (
-	finWait1 = 4
-	finWait2 = 5
-)
-
 // PeerUID returns the user id of the process at the other end of a connection over loopback. Call
 // it right after accept. Its error is ErrClosed if the client has hung up, or says why the user
 // cannot be known.
@@ -41,8 +35,7 @@ func (t *Table) PeerUID(conn net.Conn) (uint32, error) {
 	if !ok {
 		return 0, ErrUnknown
 	}
-	client, server := tcp.RemoteAddr().(*net.TCPAddr), tcp.LocalAddr().(*net.TCPAddr)
-	s, err := t.findPeer(unmap(client.AddrPort()), unmap(server.AddrPort()))
+	s, err := t.findPeer(addrPort(tcp.RemoteAddr()), addrPort(tcp.LocalAddr()))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, ErrClosed
@@ -52,7 +45,8 @@ func (t *Table) PeerUID(conn net.Conn) (uint32, error) {
 		return 0, ErrClosed
 	}
 	if overflow, ambiguous := overflowUID(); ambiguous && s.uid == overflow {
-		return 0, fmt.Errorf("user %d stands for every user that is unknown in zrd's user namespace", overflow)
+		return 0, fmt.Errorf(
+			"user %d stands for every user that is unknown in zrd's user namespace", overflow)
 	}
 	return s.uid, nil
 }
@@ -64,6 +58,12 @@ func (t *Table) findPeer(client, server netip.AddrPort) (socket, error) {
 		return t.diag.find(client, server)
 	}
 	return findInProc(func(s socket) bool { return s.local == client && s.remote == server && s.isConnected() })
+}
+
+// addrPort returns the address of a TCP socket. Mapped IPv6 addresses become IPv4 addresses.
+func addrPort(a net.Addr) netip.AddrPort {
+	ap := a.(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 // isConnected reports whether s can be the client of a connection whose other end is open. A socket

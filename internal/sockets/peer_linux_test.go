@@ -16,20 +16,24 @@ import (
 	"testing"
 )
 
+// wantPeer looks up the user at the other end of conn. An error is wanted if it is not nil.
+func wantPeer(t *testing.T, table *Table, conn net.Conn, want int, wantErr error) {
+	t.Helper()
+	uid, err := table.PeerUID(conn)
+	if err != wantErr || err == nil && int(uid) != want {
+		t.Errorf("the peer of %v: got %d, %v; want %d, %v", conn.LocalAddr(), uid, err, want, wantErr)
+	}
+}
+
 func TestPeerUID(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", "127.0.0.53:0"} {
 		tables(t, func(t *testing.T, table *Table) {
 			client, server := connect(t, listen(t, "tcp", addr))
-			for _, conn := range []net.Conn{client, server} { // each is the other's peer
-				if uid, err := table.PeerUID(conn); err != nil || int(uid) != os.Geteuid() {
-					t.Errorf("%s: got %d, %v", addr, uid, err)
-				}
-			}
-			client.CloseWrite() // a client that has nothing more to say is still there
-			if uid, err := table.PeerUID(server); err != nil || int(uid) != os.Geteuid() {
-				t.Errorf("%s: after half a close: got %d, %v", addr, uid, err)
-			}
+			wantPeer(t, table, client, os.Geteuid(), nil)
+			wantPeer(t, table, server, os.Geteuid(), nil)
+			client.CloseWrite() // it still waits for a reply
+			wantPeer(t, table, server, os.Geteuid(), nil)
 		})
 	}
 }
@@ -39,66 +43,43 @@ func TestPeerUIDMapped(t *testing.T) {
 	t.Parallel()
 	tables(t, func(t *testing.T, table *Table) {
 		l := listen(t, "tcp", "[::]:0")
-		client, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", portOf(l)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		server, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		if uid, err := table.PeerUID(server); err != nil || int(uid) != os.Geteuid() {
-			t.Errorf("got %d, %v", uid, err)
-		}
+		_, server := connectTo(t, l, fmt.Sprintf("127.0.0.1:%d", portOf(l)), nil)
+		wantPeer(t, table, server, os.Geteuid(), nil)
 	})
 }
 
-// The kernel shows what a closed client leaves behind as user 0.
+// The kernel shows the remains of a closed client as user 0.
 func TestPeerUIDClosed(t *testing.T) {
 	t.Parallel()
-	for about, linger := range map[string]int{"closed": -1, "reset": 0} {
+	for _, linger := range []int{-1, 0} { // 0: the client resets the connection
 		tables(t, func(t *testing.T, table *Table) {
 			client, server := connect(t, listen(t, "tcp", "127.0.0.1:0"))
 			client.SetLinger(linger)
 			client.Close()
-			if uid, err := table.PeerUID(server); err != ErrClosed {
-				t.Errorf("%s: got %d, %v", about, uid, err)
-			}
+			wantPeer(t, table, server, 0, ErrClosed)
 		})
 	}
 }
 
-// A client that has gone must not pass for whoever listens on the port that it
-// came from: the kernel looks for a listener when it finds no connection.
+// A client has reset its connection, and another process listens on its port by now. The kernel
+// returns that listener, because it finds no connection. It is not taken for the client.
 func TestPeerUIDClosedBehindListener(t *testing.T) {
 	t.Parallel()
 	tables(t, func(t *testing.T, table *Table) {
-		server := behindListener(t)
-		if uid, err := table.PeerUID(server); err != ErrClosed {
-			t.Errorf("got %d, %v", uid, err)
+		l := listen(t, "tcp", "127.0.0.1:0")
+		for range 100 { // the system may have given the port to another connection too
+			client, server := connect(t, l)
+			client.SetLinger(0)
+			client.Close()
+			next, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", client.LocalAddr().(*net.TCPAddr).Port))
+			if err == nil {
+				defer next.Close()
+				wantPeer(t, table, server, 0, ErrClosed)
+				return
+			}
 		}
+		t.Fatal("cannot listen on a client's port")
 	})
-}
-
-// behindListener returns a connection whose client has reset it, and on whose
-// port somebody listens by now.
-func behindListener(t *testing.T) net.Conn {
-	t.Helper()
-	l := listen(t, "tcp", "127.0.0.1:0")
-	for range 100 { // the system may have given the port to another connection as well
-		client, server := connect(t, l)
-		client.SetLinger(0)
-		client.Close()
-		next, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", client.LocalAddr().(*net.TCPAddr).Port))
-		if err == nil {
-			t.Cleanup(func() { next.Close() })
-			return server
-		}
-	}
-	t.Fatal("cannot listen where a client was")
-	return nil
 }
 
 // A client resets its connection, and another client connects from the same port before the user of
@@ -111,28 +92,14 @@ func TestPeerUIDOfReusedPort(t *testing.T) {
 			first, server := connect(t, l)
 			first.SetLinger(0)
 			first.Close()
-			dialer := net.Dialer{LocalAddr: first.LocalAddr()}
-			second, err := dialer.Dial("tcp", l.Addr().String())
-			if err != nil {
-				t.Skip("the port went to somebody else: ", err)
-			}
-			defer second.Close()
-			next, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer next.Close()
-			if uid, err := table.PeerUID(server); err != ErrClosed {
-				t.Errorf("%s: the first client: got %d, %v", addr, uid, err)
-			}
-			if uid, err := table.PeerUID(next); err != nil || int(uid) != os.Geteuid() {
-				t.Errorf("%s: the second client: got %d, %v", addr, uid, err)
-			}
+			_, next := connectTo(t, l, l.Addr().String(), first.LocalAddr())
+			wantPeer(t, table, server, 0, ErrClosed)
+			wantPeer(t, table, next, os.Geteuid(), nil)
 		})
 	}
 }
 
-// A socket that is still connecting is nobody's client yet.
+// A socket that is still connecting is not taken for a client.
 func TestConnectingSocketIsNoPeer(t *testing.T) {
 	t.Parallel()
 	tables(t, func(t *testing.T, table *Table) {
@@ -149,6 +116,7 @@ func connecting(t *testing.T) (client, server netip.AddrPort) {
 	l := listen(t, "tcp4", "127.0.0.1:0")
 	control(l, func(fd int) { syscall.Listen(fd, 0) })
 	to := l.Addr().(*net.TCPAddr).AddrPort()
+	const synSent = 2
 	for range 10 {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -213,38 +181,19 @@ func TestPeerUIDOfOtherUser(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer server.Close()
-		if uid, err := table.PeerUID(server); err != nil || uid != nobody {
-			t.Errorf("got %d, %v", uid, err)
-		}
+		wantPeer(t, table, server, nobody, nil)
 	})
 }
 
 func TestPeerUIDWithoutTCP(t *testing.T) {
 	t.Parallel()
-	a, b := net.Pipe()
-	defer a.Close()
-	defer b.Close()
-	if _, err := new(Table).PeerUID(a); err != ErrUnknown {
+	conn, _ := net.Pipe()
+	if _, err := new(Table).PeerUID(conn); err != ErrUnknown {
 		t.Errorf("got %v", err)
 	}
 }
 
-// A table that cannot be read is an error, and not an empty one.
-func TestScanTableErrors(t *testing.T) {
-	t.Parallel()
-	never := func(socket) bool { return false }
-	if _, err := scanTable("/proc/net/tcp", never); !errors.Is(err, errNoRow) {
-		t.Errorf("a table without the row: %v", err)
-	}
-	if _, err := scanTable(t.TempDir(), never); err == nil || errors.Is(err, errNoRow) {
-		t.Errorf("a table that cannot be read: %v", err)
-	}
-	if _, err := scanTable("/proc/net/no such table", never); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a missing table: %v", err)
-	}
-}
-
-// Nor is it a missing row, which means that a client has gone.
+// A table that cannot be read is not a missing row, which would mean that a client has hung up.
 func TestTablesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	never := func(socket) bool { return false }
@@ -274,16 +223,16 @@ func TestStaleAnswer(t *testing.T) {
 		t.Skip("this kernel does not answer")
 	}
 	defer syscall.Close(d.fd)
-	a, b := listen(t, "tcp4", "127.0.0.1:0").Addr().(*net.TCPAddr).AddrPort(), listen(t, "tcp4", "127.0.0.1:0").Addr().(*net.TCPAddr).AddrPort()
-	anybody := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	if err := syscall.Sendto(d.fd, request(d.seq, a, anybody), 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+	late, other := addrPort(listen(t, "tcp4", "127.0.0.1:0").Addr()), addrPort(listen(t, "tcp4", "127.0.0.1:0").Addr())
+	to := &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}
+	if err := syscall.Sendto(d.fd, request(d.seq, late, noPeer), 0, to); err != nil {
 		t.Fatal(err)
 	}
-	first, err := d.find(b, anybody)
+	first, err := d.find(other, noPeer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := d.find(b, anybody); first != again {
+	if again, err := d.find(other, noPeer); first != again {
 		t.Errorf("got %+v, then %+v, %v", first, again, err)
 	}
 }
@@ -291,11 +240,11 @@ func TestStaleAnswer(t *testing.T) {
 func TestParseRow(t *testing.T) {
 	t.Parallel()
 	row := "   0: " + asKernel("0100007F:4A9C") + " " + asKernel("0200007F:C350") + " 01 00000000:00000000 00:00000000 00000000  1000        0 123456 1 0000000000000000 100 0 0 10 0"
-	want := socket{addrPort(t, "127.0.0.1:19100"), addrPort(t, "127.0.0.2:50000"), established, 1000, 123456}
+	want := socket{netip.MustParseAddrPort("127.0.0.1:19100"), netip.MustParseAddrPort("127.0.0.2:50000"), established, 1000, 123456}
 	if got, ok := parseRow(row); !ok || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, ok, want)
 	}
-	want.state = listenState
+	want.state = listening
 	if got, ok := parseRow(strings.Replace(row, " 01 ", " 0A ", 1)); !ok || got != want {
 		t.Errorf("listening: got %+v, %v; want %+v", got, ok, want)
 	}
@@ -311,7 +260,8 @@ func TestParseRow(t *testing.T) {
 	}
 }
 
-// asKernel turns an address as a little-endian machine writes it into what this one writes: 32 bits at a time.
+// asKernel converts an address from the notation of a little-endian machine to that of this machine.
+// The kernel writes words of 32 bits.
 func asKernel(text string) string {
 	addr, port, _ := strings.Cut(text, ":")
 	bits, err := hex.DecodeString(addr)
@@ -334,7 +284,7 @@ func TestParseAddr(t *testing.T) {
 		"0000000000000000FFFF00000100007F:0016": "127.0.0.1:22", // mapped
 		"B80D0120000000000000000001000000:0001": "[2001:db8::1]:1",
 	} {
-		if got, ok := parseAddr(asKernel(text)); !ok || got != addrPort(t, want) {
+		if got, ok := parseAddr(asKernel(text)); !ok || got != netip.MustParseAddrPort(want) {
 			t.Errorf("%s: got %v, %v; want %s", text, got, ok, want)
 		}
 	}

@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -18,39 +17,20 @@ func findInProc(match func(socket) bool) (socket, error) {
 	return findIn("/proc/self/net/tcp", match)
 }
 
-// findIn is findInProc for the tables at path and path+"6". The latter is missing on a machine
-// without IPv6.
+// findIn is findInProc for the tables at path and path+"6". A machine without IPv6 lacks the latter.
 func findIn(path string, match func(socket) bool) (socket, error) {
 	for _, path := range []string{path, path + "6"} {
-		s, err := scanTable(path, match)
-		if err == nil {
-			return s, nil
+		table, err := os.ReadFile(path)
+		if err != nil && !(errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, "6")) {
+			return socket{}, errors.New(err.Error()) // not ErrNotExist, which means a missing row
 		}
-		if !errors.Is(err, errNoRow) && !(strings.HasSuffix(path, "6") && errors.Is(err, fs.ErrNotExist)) {
-			return socket{}, errors.New(err.Error()) // a missing table is not a missing row
+		for row := range strings.Lines(string(table)) {
+			if s, ok := parseRow(row); ok && match(s) {
+				return s, nil
+			}
 		}
 	}
 	return socket{}, fs.ErrNotExist
-}
-
-var errNoRow = errors.New("no such row")
-
-func scanTable(path string, match func(socket) bool) (socket, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return socket{}, err
-	}
-	defer f.Close()
-	rows := bufio.NewScanner(f)
-	for rows.Scan() {
-		if s, ok := parseRow(rows.Text()); ok && match(s) {
-			return s, nil
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return socket{}, err
-	}
-	return socket{}, errNoRow
 }
 
 // parseRow parses one row: number, local and remote address, state (0A is LISTEN), queues, timer,

@@ -32,16 +32,16 @@ type socket struct {
 // The states of a TCP socket, numbered as in the kernel.
 const (
 	established = 1
-	synSent     = 2
+	finWait1    = 4
+	finWait2    = 5
 	closeWait   = 8
-	listenState = 10
+	listening   = 10
 )
 
-func (s socket) listening() bool { return s.state == listenState }
-
-func unmap(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
-}
+var (
+	loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	noPeer   = netip.AddrPortFrom(netip.IPv4Unspecified(), 0) // the remote address of a listener
+)
 
 // Listener returns the inode of the socket that a connection to 127.0.0.1:port would reach. It
 // returns fs.ErrNotExist if there is none, another error if that cannot be known.
@@ -49,22 +49,20 @@ func (t *Table) Listener(port int) (inode uint32, err error) {
 	addr := netip.AddrPortFrom(loopback, uint16(port))
 	var s socket
 	if t.diag != nil {
-		s, err = t.diag.find(addr, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+		s, err = t.diag.find(addr, noPeer)
 	} else {
 		s, err = findInProc(func(s socket) bool { return s.listensOn(addr) })
 	}
-	if err == nil && !s.listening() {
+	if err == nil && s.state != listening {
 		err = fs.ErrNotExist
 	}
 	return s.inode, err
 }
 
-var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-
 // listensOn reports whether s listens on addr or on all addresses.
 func (s socket) listensOn(addr netip.AddrPort) bool {
 	local := s.local.Addr()
-	return s.listening() && s.local.Port() == addr.Port() && (local == addr.Addr() || local.IsUnspecified())
+	return s.state == listening && s.local.Port() == addr.Port() && (local == addr.Addr() || local.IsUnspecified())
 }
 
 // Blocker returns the process whose socket keeps a service from listening on 127.0.0.1:port. Its
@@ -122,9 +120,8 @@ func (t *Table) Held(inode uint32, pids ...int) (held, sure bool) {
 		held, known := holds(fmt.Sprintf("/proc/%d/fd", pid), inode)
 		if !known { // the folder is empty if the main thread ended before others
 			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", pid))
-			for len(threads) > 0 && !known {
-				held, known = holds(threads[0], inode)
-				threads = threads[1:]
+			for i := 0; i < len(threads) && !known; i++ {
+				held, known = holds(threads[i], inode)
 			}
 		}
 		if held {
