@@ -30,12 +30,9 @@ func TestFailedCheckRestarts(t *testing.T) {
 		w.set(func() { p.ill, p.slow = errors.New("GET /health answered 500"), 400*time.Millisecond })
 		w.at(10 * time.Second)
 		w.expect(`
-			7s daemon: service 'kv' unhealthy (failure 1/5): GET /health answered 500
-			7s daemon: restarting 'kv' in 1s
 			7s SIGTERM 101
 			7.4s exit 101: exit status 0
-			8s spawn kv 102
-			8s daemon: service 'kv' restarted successfully
+			restart kv 102 after failure 1: GET /health answered 500
 		`)
 	})
 }
@@ -47,13 +44,10 @@ func TestFailedCheckOfADeafOne(t *testing.T) {
 		w.set(func() { p.takes, p.deaf = hangs, true })
 		w.at(12 * time.Second)
 		w.expect(`
-			9s daemon: service 'kv' unhealthy (failure 1/5): no answer to GET /health within 2 s
-			9s daemon: restarting 'kv' in 1s
 			9s SIGTERM 101
-			10s SIGKILL 101
-			10s exit 101: signal: killed
-			10s spawn kv 102
-			10s daemon: service 'kv' restarted successfully
+			SIGKILL 101
+			exit 101: signal: killed
+			restart kv 102 after failure 1: no answer to GET /health within 2 s
 		`)
 	})
 }
@@ -69,10 +63,7 @@ func TestExitDuringACheck(t *testing.T) {
 		w.at(16 * time.Second)
 		w.expect(`
 			8s exit 101: signal: segmentation fault
-			8s daemon: service 'kv' unhealthy (failure 1/5): signal: segmentation fault
-			8s daemon: restarting 'kv' in 1s
-			9s spawn kv 102
-			9s daemon: service 'kv' restarted successfully
+			restart kv 102 after failure 1: signal: segmentation fault
 		`)
 	})
 }
@@ -128,7 +119,6 @@ func TestNoServiceDelaysAnother(t *testing.T) {
 		}
 		w.stop("nope")
 		w.expect(`
-			0s daemon: stopping service 'kv'
 			0s SIGTERM 101
 			0s start db: ok
 			0s stop nope: ok
@@ -139,7 +129,7 @@ func TestNoServiceDelaysAnother(t *testing.T) {
 func TestStaleNewsIsDropped(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.up("kv").exit("exit status 1")
-		w.at(2 * time.Second)
+		w.at(backoff(1))
 		svc, _ := w.sup.forStart("kv")
 		before := w.info("kv")
 		svc.send(exitedMsg{run: 1, why: "late"})
@@ -162,7 +152,6 @@ func TestNewsOfAnEndingRunIsDropped(t *testing.T) {
 		svc.send(probedMsg{1, &ForeignError{Port: 9200}})
 		w.at(6 * time.Second)
 		w.expect(`
-			0s daemon: stopping service 'kv'
 			0s SIGTERM 101
 			5s SIGKILL 101
 			5s exit 101: signal: killed
@@ -176,10 +165,10 @@ func TestNoProbesInABackoff(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.up("kv").exit("exit status 1")
 		w.set(func() { w.setup = func(p *proc) { p.ready, p.dies = time.Hour, 10*time.Millisecond } })
-		w.at(1500 * time.Millisecond)
+		w.at(backoff(1) + 500*time.Millisecond)
 		w.set(func() { w.watched = true })
 		w.forget()
-		w.at(3*time.Second - 1)
+		w.at(backoff(1) + backoff(2) - 1)
 		w.expect("")
 	})
 }

@@ -27,9 +27,14 @@ func (w *world) Start(pkg packages.Service) (Process, error) {
 	wait := w.spawnTime
 	w.mu.Unlock()
 	time.Sleep(wait)
+	note := "spawn %s %v"
+	if info := w.info(pkg.Name); info.Failures > 0 {
+		note = fmt.Sprintf("restart %%s %%v after failure %d: %s", info.Failures, info.LastError)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.spawnErr != nil {
+		w.noteLocked(note, pkg.Name, "fails")
 		return nil, w.spawnErr
 	}
 	for _, other := range w.procs {
@@ -37,9 +42,12 @@ func (w *world) Start(pkg packages.Service) (Process, error) {
 			w.t.Errorf("spawned %+v beside process %d of %+v", pkg, other.pid, other.pkg)
 		}
 	}
-	p := &proc{w: w, pid: 101 + len(w.procs), pkg: pkg, born: time.Now(), lives: true, dead: make(chan struct{}), exited: make(chan string, 1)}
+	p := &proc{
+		w: w, pid: 101 + len(w.procs), pkg: pkg, born: time.Now(),
+		lives: true, dead: make(chan struct{}), exited: make(chan string, 1),
+	}
 	w.procs = append(w.procs, p)
-	w.noteLocked("spawn %s %d", pkg.Name, p.pid)
+	w.noteLocked(note, pkg.Name, p.pid)
 	if w.setup != nil {
 		w.setup(p)
 	}
@@ -82,8 +90,7 @@ func (p *proc) Probe(ctx context.Context) error {
 
 const hangs = time.Hour // for proc.takes
 
-// A proc is healthy from the start and dies of SIGTERM at once, unless told
-// otherwise.
+// A proc is healthy from the start and dies of SIGTERM at once, unless a field says otherwise.
 type proc struct {
 	w        *world
 	pid      int
@@ -93,14 +100,14 @@ type proc struct {
 	never    error         // why it is not executed
 	ready    time.Duration // healthy this long after its birth
 	dies     time.Duration // exits this long after its birth; 0: it does not
-	ill      error         // what probes meet
+	ill      error         // the result of its probes
 	takes    time.Duration // until probes are answered
 	deaf     bool          // ignores SIGTERM
 	slow     time.Duration // from SIGTERM to its exit
 	immortal bool          // survives SIGKILL
 
 	lives  bool
-	dead   chan struct{} // closed when it is
+	dead   chan struct{} // closed when it has exited
 	exited chan string
 }
 

@@ -13,28 +13,18 @@ func TestTwoServicesWithOnePort(t *testing.T) {
 		w.start("db")
 		w.set(func() { w.holders[9200] = "pid 101 (kv)" })
 		w.start("db")
-		w.stop("kv")
-		w.start("db")
-		w.start("kv")
 		w.expect(`
-			0s daemon: failed to start 'db': port 9200 is held by service 'kv'
-			0s daemon: failed to start 'db': port 9200 is held by pid 101 (kv), service 'kv'
-			0s daemon: stopping service 'kv'
-			0s SIGTERM 101
-			0s exit 101: signal: terminated
-			0s spawn db 102
-			0s daemon: started service 'db' on port 9200
-			0s daemon: failed to start 'kv': port 9200 is held by pid 101 (kv), service 'db'
-			0s start db: ok
-			0s start db: port 9200 is held by pid 101 (kv), service 'kv'
-			0s start db: port 9200 is held by service 'kv'
-			0s start kv: port 9200 is held by pid 101 (kv), service 'db'
-			0s stop kv: ok
+			0s start db: error: port 9200 is held by pid 101 (kv), service 'kv'
+			0s start db: error: port 9200 is held by service 'kv'
 		`)
+		w.stop("kv")
+		w.up("db")
+		w.start("kv")
+		w.expect("0s start kv: error: port 9200 is held by …")
 	})
 }
 
-// Of two that start at once, one gets the port.
+// Of two services that start at once, one gets the port.
 func TestTwoServicesRaceForOnePort(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.install("db", 9200)
@@ -49,96 +39,81 @@ func TestTwoServicesRaceForOnePort(t *testing.T) {
 	})
 }
 
-// The port stays with a service through its back-offs: a neighbour that took it would
-// make every restart fail.
+// A service keeps its port in a back-off. If another took it, every restart would fail.
 func TestABackoffKeepsThePort(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.install("db", 9200)
-		w.up("kv").exit("exit status 1")
-		w.at(0)
+		w.up("kv")
+		w.crash()
 		w.start("db")
-		w.at(2 * time.Second)
-		w.expect(`
-			0s exit 101: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			0s daemon: failed to start 'db': port 9200 is held by service 'kv'
-			0s start db: port 9200 is held by service 'kv'
-			1s spawn kv 102
-			1s daemon: service 'kv' restarted successfully
-		`)
+		w.is("db", "failed")
+		w.at(backoff(1))
+		w.is("kv", "running")
 	})
 }
 
-func TestFailedOneReleasesItsPort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		p := w.up("kv")
-		w.set(func() { w.spawnErr = errors.New("no") })
-		p.exit("exit status 1")
-		w.at(time.Minute)
-		w.set(func() { w.spawnErr = nil })
-		w.up("db")
-	})
+// A service that is neither running nor to be restarted holds no port.
+func TestPortIsReleased(t *testing.T) {
+	for name, before := range map[string]func(*world){
+		"by a service that is given up": func(w *world) { w.giveUp("kv") },
+		"by a start that fails": func(w *world) {
+			w.spawnErr = errors.New("no")
+			w.start("kv")
+			w.set(func() { w.spawnErr = nil })
+		},
+		"by a service whose package was removed": func(w *world) {
+			w.up("kv")
+			w.set(func() { delete(w.installed, "kv") })
+			w.crash()
+			w.at(backoff(1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.install("db", 9200)
+				before(w)
+				w.up("db")
+			})
+		})
+	}
 }
 
-func TestFailedStartReleasesItsPort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		w.spawnErr = errors.New("no")
-		w.start("kv")
-		w.set(func() { w.spawnErr = nil })
-		w.up("db")
-	})
-}
-
-// An upgrade moves a service to another port: the old one is free from its next spawn on.
+// An upgrade moves a service to another port with its next spawn, which releases the old one.
 func TestUpgradeReleasesTheOldPort(t *testing.T) {
 	inWorld(t, func(w *world) {
-		p := w.up("kv")
+		w.up("kv")
 		w.install("kv", 9300)
 		w.install("db", 9200)
 		w.install("web", 9300)
-		p.exit("exit status 1")
-		w.at(time.Second)
+		w.crash()
+		w.at(backoff(1))
 		w.up("db")
 		w.start("web")
-		w.expect("0s daemon: failed to start 'web': port 9300 is held by service 'kv'\n0s start web: port 9300 is held by service 'kv'\n")
+		w.expect("0s start web: error: port 9300 is held by service 'kv'")
 	})
 }
 
-// An upgrade that wants the port of another service fails as a restart, until
-// the other one goes.
+// An upgrade to the port of another service fails until that service is stopped.
 func TestUpgradeToAPortThatIsTaken(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.install("db", 9300)
 		w.up("db")
-		p := w.up("kv")
+		w.up("kv")
 		w.install("kv", 9300)
-		p.exit("exit status 1")
-		w.at(2 * time.Second)
+		w.crash()
+		w.wait(backoff(1))
+		if info := w.info("kv"); info.Failures != 2 || info.LastError != "port 9300 is held by service 'db'" {
+			t.Errorf("status while db has the port: %+v", info)
+		}
 		w.stop("db")
-		w.at(4 * time.Second)
-		w.expect(`
-			0s exit 102: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			1s daemon: failed to restart 'kv': port 9300 is held by service 'db'
-			1s daemon: service 'kv' unhealthy (failure 2/5): port 9300 is held by service 'db'
-			1s daemon: restarting 'kv' in 2s
-			2s daemon: stopping service 'db'
-			2s SIGTERM 101
-			2s exit 101: signal: terminated
-			2s stop db: ok
-			3s spawn kv 103
-			3s daemon: service 'kv' restarted successfully
-		`)
+		w.wait(backoff(2))
+		w.is("kv", "running")
 	})
 }
 
-// Two services that change places both come up again: each lets go of its old port before it
-// asks for the new one.
-func TestPortsThatAreSwapped(t *testing.T) {
+// Two services that exchange their ports both come up again: each releases its old port before it
+// claims the new one.
+func TestPortsThatAreExchanged(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.install("db", 9300)
 		db := w.up("db")
@@ -148,33 +123,9 @@ func TestPortsThatAreSwapped(t *testing.T) {
 		kv.exit("exit status 1")
 		w.at(100 * time.Millisecond)
 		db.exit("exit status 1")
-		w.at(5 * time.Second)
-		w.expect(`
-			0s exit 102: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			100ms exit 101: exit status 1
-			100ms daemon: service 'db' unhealthy (failure 1/5): exit status 1
-			100ms daemon: restarting 'db' in 1s
-			1s daemon: failed to restart 'kv': port 9300 is held by service 'db'
-			1s daemon: service 'kv' unhealthy (failure 2/5): port 9300 is held by service 'db'
-			1s daemon: restarting 'kv' in 2s
-			1.1s spawn db 103
-			1.1s daemon: service 'db' restarted successfully
-			3s spawn kv 104
-			3s daemon: service 'kv' restarted successfully
-		`)
-	})
-}
-
-// A package that was removed while its service waits for a restart has no port.
-func TestRemovedPackageReleasesItsPort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		p := w.up("kv")
-		w.set(func() { delete(w.installed, "kv") })
-		p.exit("exit status 1")
-		w.at(time.Second)
-		w.up("db")
+		w.at(backoff(1) + 100*time.Millisecond)
+		w.is("db", "running")
+		w.at(backoff(1) + backoff(2))
+		w.is("kv", "running")
 	})
 }

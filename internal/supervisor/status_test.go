@@ -3,8 +3,8 @@ package supervisor
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
-	"zr/internal/health"
 )
 
 func TestStatusIsSorted(t *testing.T) {
@@ -27,69 +27,77 @@ func TestStatusIsSorted(t *testing.T) {
 
 func TestInfoThroughALife(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.set(func() { w.setup = func(p *proc) { p.ready, p.slow = 100*time.Millisecond, 300*time.Millisecond } })
-		began := time.Now()
-		after := func(d time.Duration) time.Time { return began.Add(d) }
-		check := func(at time.Duration, want Info) {
+		w.setup = func(p *proc) { p.ready, p.slow = 100*time.Millisecond, 300*time.Millisecond }
+		want := Info{Name: "kv", Version: "1.0.0", Port: 9200}
+		check := func(when string) {
 			t.Helper()
-			w.at(at)
-			want.Name, want.Version, want.Port = "kv", "1.0.0", 9200
 			if got := w.info("kv"); got != want {
-				t.Errorf("at %v:\n got %+v\nwant %+v", at, got, want)
+				t.Errorf("%s:\n got %+v\nwant %+v", when, got, want)
 			}
 		}
+		failed := func(why string) {
+			want.Status, want.Failures, want.LastError = "starting", 1, why
+			want.LastErrorAt, want.RetryAt = time.Now(), time.Now().Add(backoff(1))
+		}
 		w.start("kv")
-		check(0, Info{Status: "starting", PID: 101, StartedAt: began})
-		check(time.Second, Info{Status: "running", PID: 101, StartedAt: began})
+		want.Status, want.PID, want.StartedAt = "starting", 101, time.Now()
+		check("while it starts")
+		w.wait(time.Second)
+		want.Status = "running"
+		check("when it is healthy")
 
 		w.last().exit("exit status 7")
-		bad := Info{Failures: 1, LastError: "exit status 7", LastErrorAt: after(time.Second)}
-		want := bad
-		want.Status, want.RetryAt = "starting", after(2*time.Second)
-		check(time.Second, want)
+		synctest.Wait()
+		failed("exit status 7")
+		want.PID, want.StartedAt = 0, time.Time{}
+		check("in the back-off")
 
 		w.set(func() { w.loadTime = time.Second })
+		w.wait(backoff(1))
 		want.RetryAt = time.Time{}
-		check(2500*time.Millisecond, want) // it spawns
-
-		want.PID, want.StartedAt, want.Restarts = 102, after(3*time.Second), 1
-		check(3*time.Second, want)
+		check("while its package is read")
+		w.wait(time.Second)
+		want.PID, want.StartedAt, want.Restarts = 102, time.Now(), 1
+		check("while it restarts")
+		w.wait(time.Second)
 		want.Status = "running"
-		check(4*time.Second, want)
+		check("when it is healthy again")
+		w.wait(stable)
 		want.Failures = 0
-		check(13100*time.Millisecond, want) // healthy for ten seconds
+		check("when it has been healthy for ten seconds")
 
-		p := w.last()
-		w.set(func() { p.takes = hangs })
-		failed := 3100*time.Millisecond + 10*time.Second + time.Until(nextCheck("kv", w.sup.began, time.Now(), w.sup.interval)) + health.Timeout
-		want.Status, want.Failures, want.LastError, want.LastErrorAt = "starting", 1, "no answer to GET /health within 2 s", after(failed)
-		want.RetryAt = after(failed + time.Second)
-		check(failed, want) // SIGTERM, and 0.3 s to die of it
+		w.failCheck("kv")
+		failed("ill")
+		want.LastErrorAt, want.RetryAt = w.info("kv").LastErrorAt, w.info("kv").LastErrorAt.Add(backoff(1))
+		check("while its process ends")
+		w.wait(500 * time.Millisecond)
 		want.PID, want.StartedAt = 0, time.Time{}
-		check(failed+500*time.Millisecond, want)
+		check("when its process has ended")
 	})
 }
 
-// A deaf one is killed when its successor is due. While that is looked for, nothing is shown of the dead.
-func TestInfoWhileTheSuccessorOfAKilledOneSpawns(t *testing.T) {
+// While the successor of a killed process is loaded, status shows no process.
+func TestInfoAfterAKill(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
-		w.set(func() { p.takes, p.deaf, w.loadTime = hangs, true, time.Second })
-		w.at(10500 * time.Millisecond) // killed at 10 s
+		w.set(func() { p.deaf, w.loadTime = true, time.Second })
+		w.failCheck("kv")
+		w.at(backoff(1) + 500*time.Millisecond)
 		if info := w.info("kv"); info.PID != 0 || info.Status != "starting" || !info.RetryAt.IsZero() {
 			t.Errorf("%+v", info)
 		}
 	})
 }
 
-func TestInfoOfAFailedOne(t *testing.T) {
+func TestInfoOfAFailedService(t *testing.T) {
 	inWorld(t, func(w *world) {
-		p := w.up("kv")
+		w.up("kv")
 		w.set(func() { delete(w.installed, "kv") })
-		p.exit("exit status 7")
-		w.at(time.Minute)
+		w.crash()
+		w.wait(backoff(1) + backoff(2) + backoff(3) + backoff(4))
 		want := Info{Name: "kv", Version: "1.0.0", Port: 9200, Status: "failed", Failures: 5,
-			LastError: "package 'kv' not found", LastErrorAt: w.zero.Add(15 * time.Second)}
+			LastError: "package 'kv' not found", LastErrorAt: time.Now()}
+		w.wait(time.Minute)
 		if got := w.info("kv"); got != want {
 			t.Errorf("\n got %+v\nwant %+v", got, want)
 		}

@@ -2,7 +2,7 @@ package supervisor
 
 import (
 	"bytes"
-	"cmp"
+	"errors"
 	"fmt"
 	"log"
 	"slices"
@@ -16,40 +16,41 @@ import (
 	"zr/internal/packages"
 )
 
-// What a definition without such keys says.
+// The timeouts of a definition that sets none.
 const (
 	startTimeout = 10 * time.Second
 	grace        = 5 * time.Second
 )
 
-// A world is a System in virtual time. It keeps a journal of all that a
-// supervisor does and says in it, each line with the time since zero.
+// A world is a System in virtual time. Its journal holds spawns, signals, exits and replies; its log
+// holds what the supervisor logs.
 type world struct {
 	t    *testing.T
 	sup  *Supervisor
-	zero time.Time
+	zero time.Time // the times in the journal count from here
 
-	mu        sync.Mutex // guards all below, and every proc
+	mu        sync.Mutex // guards the fields below and every proc
 	installed map[string]packages.Service
 	loadTime  time.Duration
 	spawnTime time.Duration
 	spawnErr  error
 	holders   map[int]string
-	setup     func(*proc) // of each new process
+	setup     func(*proc) // changes each new process
 	procs     []*proc
 	probing   int  // probes under way
-	watched   bool // probes are noted
+	watched   bool // the journal holds probes too
 	journal   []entry
+	log       bytes.Buffer
 }
 
 type entry struct {
-	at    time.Duration
-	reply bool // notes of clients are in no order with others of the same instant
+	at    time.Time
+	reply bool // sorted after the other entries of its instant, as clients run in no fixed order
 	text  string
 }
 
-// inWorld runs f in virtual time with kv installed on port 9200. In the end it
-// kills all services and lets their processes die; nothing may be left then.
+// inWorld runs f in virtual time with kv installed on port 9200. Afterwards it kills all services,
+// and checks that no process, probe, port or service remains.
 func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	t.Parallel()
@@ -62,7 +63,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, zero: time.Now(), installed: map[string]packages.Service{}, holders: map[int]string{}}
-	w.sup = New(w, log.New(logWriter{w}, "daemon: ", 0), DefaultInterval)
+	w.sup = New(w, log.New(logWriter{w}, "", 0), DefaultInterval)
 	w.install("kv", 9200)
 	return w
 }
@@ -73,10 +74,10 @@ func (w *world) end() {
 			p.immortal = false
 		}
 	})
-	w.sup.Kill() // its error is about what was stuck in the test
+	w.sup.Kill() // returns an error if a process was stuck
 	w.set(func() {
 		for _, p := range w.procs {
-			p.exitLocked("test over")
+			p.exitLocked("end of the test")
 		}
 	})
 	time.Sleep(time.Minute)
@@ -107,7 +108,8 @@ func (w *world) nothingLeft() {
 	}
 }
 
-// onlyFailed wants one entry, of a service that failed for this reason, and no process.
+// onlyFailed checks that status lists this service alone, as failed for this reason, without a
+// process.
 func (w *world) onlyFailed(name, why string) {
 	w.t.Helper()
 	list := w.sup.Status()
@@ -116,7 +118,15 @@ func (w *world) onlyFailed(name, why string) {
 	}
 }
 
-// set changes the world, or a process, while actors may be looking.
+// is checks the state of a service in status; "" means that it is not listed.
+func (w *world) is(name, status string) {
+	w.t.Helper()
+	if info := w.info(name); info.Status != status {
+		w.t.Errorf("status of %s is %+v, want %q", name, info, status)
+	}
+}
+
+// set changes the world, or a process, while actors may be reading it.
 func (w *world) set(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,27 +142,51 @@ func (w *world) install(name string, port int) {
 	})
 }
 
-// at lets time pass until d after zero, and everything happen that is due.
+// change changes an installed definition.
+func (w *world) change(name string, change func(*packages.Service)) {
+	w.set(func() {
+		pkg := w.installed[name]
+		change(&pkg)
+		w.installed[name] = pkg
+	})
+}
+
+// at lets time pass until d after zero.
 func (w *world) at(d time.Duration) {
 	w.t.Helper()
 	wait := d - time.Since(w.zero)
 	if wait < 0 {
 		w.t.Fatalf("%v has passed", d)
 	}
-	time.Sleep(wait)
+	w.wait(wait)
+}
+
+func (w *world) wait(d time.Duration) {
+	time.Sleep(d)
 	synctest.Wait()
 }
 
-// restartClock makes this moment zero.
+// until lets time pass until cond holds, and makes that moment zero.
+func (w *world) until(what string, cond func() bool) {
+	w.t.Helper()
+	for limit := time.Now().Add(time.Minute); !cond(); w.wait(time.Millisecond) {
+		if time.Now().After(limit) {
+			w.t.Fatalf("%s did not come", what)
+		}
+	}
+	w.zero = time.Now()
+}
+
+// restartClock makes this moment zero and empties the journal.
 func (w *world) restartClock() {
-	synctest.Wait()
-	w.set(func() { w.zero, w.journal = time.Now(), nil })
+	w.notes()
+	w.zero = time.Now()
 }
 
-// forget drops what was noted so far.
+// forget empties the journal.
 func (w *world) forget() { w.notes() }
 
-// notes returns, and forgets, what was noted so far.
+// notes returns the journal and empties it.
 func (w *world) notes() []entry {
 	synctest.Wait()
 	w.mu.Lock()
@@ -162,21 +196,25 @@ func (w *world) notes() []entry {
 	return notes
 }
 
-func (w *world) note(format string, args ...any) { w.set(func() { w.noteLocked(format, args...) }) }
-
-func (w *world) noteLocked(format string, args ...any) {
-	w.journal = append(w.journal, entry{at: time.Since(w.zero), text: fmt.Sprintf(format, args...)})
+func (w *world) noted() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.journal)
 }
 
-// expect compares what was noted since the last call. Times are shown to the
-// millisecond.
+func (w *world) noteLocked(format string, args ...any) {
+	w.journal = append(w.journal, entry{at: time.Now(), text: fmt.Sprintf(format, args...)})
+}
+
+// expect compares the journal with the wanted lines, and empties it. A line may begin with a time,
+// to the hundredth of a second; without one, any time will do. A line that ends in … is a prefix.
 func (w *world) expect(journal string) {
 	w.t.Helper()
 	notes := w.notes()
 	slices.SortStableFunc(notes, func(a, b entry) int {
 		switch {
-		case a.at != b.at:
-			return cmp.Compare(a.at, b.at)
+		case !a.at.Equal(b.at):
+			return a.at.Compare(b.at)
 		case a.reply != b.reply:
 			return map[bool]int{false: -1, true: 1}[a.reply]
 		case a.reply:
@@ -184,24 +222,33 @@ func (w *world) expect(journal string) {
 		}
 		return 0
 	})
-	var got strings.Builder
+	want := strings.FieldsFunc(strings.ReplaceAll(journal, "\t", ""), func(r rune) bool { return r == '\n' })
+	var got []string
 	for _, e := range notes {
-		fmt.Fprintf(&got, "%v %s\n", e.at.Round(time.Millisecond), e.text)
+		got = append(got, fmt.Sprintf("%v %s", e.at.Sub(w.zero).Round(10*time.Millisecond), e.text))
 	}
-	want := strings.ReplaceAll(strings.TrimPrefix(journal, "\n"), "\t", "")
-	if got.String() != want {
-		w.t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
+	if !slices.EqualFunc(got, want, matches) {
+		w.t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+func matches(got, want string) bool {
+	first, _, _ := strings.Cut(want, " ")
+	if _, err := time.ParseDuration(first); err != nil {
+		_, got, _ = strings.Cut(got, " ")
+	}
+	prefix, cut := strings.CutSuffix(want, "…")
+	return got == want || cut && strings.HasPrefix(got, prefix)
 }
 
 type logWriter struct{ w *world }
 
-func (l logWriter) Write(line []byte) (int, error) {
-	l.w.note("%s", bytes.TrimSuffix(line, []byte("\n")))
-	return len(line), nil
+func (l logWriter) Write(line []byte) (n int, err error) {
+	l.w.set(func() { n, err = l.w.log.Write(line) })
+	return n, err
 }
 
-// The requests are made as clients make them; their answers are noted.
+// The requests run in goroutines, as those of clients do. The journal holds their replies.
 
 func (w *world) start(name string) {
 	w.ask("start "+name, func() error {
@@ -223,14 +270,14 @@ func (w *world) ask(what string, request func() error) {
 	go func() {
 		answer := "ok"
 		if err := request(); err != nil {
-			answer = err.Error()
+			answer = "error: " + err.Error()
 		}
-		w.set(func() { w.journal = append(w.journal, entry{time.Since(w.zero), true, what + ": " + answer}) })
+		w.set(func() { w.journal = append(w.journal, entry{time.Now(), true, what + ": " + answer}) })
 	}()
 	synctest.Wait()
 }
 
-// up starts a service that gets healthy at once, and makes that moment zero.
+// up starts a service that is healthy at once, and makes that moment zero.
 func (w *world) up(name string) *proc {
 	w.t.Helper()
 	w.start(name)
@@ -241,22 +288,46 @@ func (w *world) up(name string) *proc {
 	return w.last()
 }
 
-// failing returns a process that fails its n-th check in a row, at zero plus
-// ten seconds.
-func (w *world) failing(name string, n int) *proc {
-	w.t.Helper()
-	p := w.up(name)
-	for i := 1; i < n; i++ {
-		p.exit("exit status 1")
-		w.at(time.Since(w.zero) + backoff(i))
-		p = w.last()
-	}
-	first := time.Until(nextCheck(name, w.sup.began, time.Now(), w.sup.interval))
-	w.set(func() { w.zero = time.Now().Add(first + 2*time.Second - 10*time.Second) })
-	return p
+// crash ends the process that was spawned last.
+func (w *world) crash() {
+	w.last().exit("exit status 1")
+	synctest.Wait()
 }
 
-// info is what status shows of a service, or nothing.
+// upAfter brings a service up that has had some failures in a row.
+func (w *world) upAfter(failures int, name string) *proc {
+	w.t.Helper()
+	w.up(name)
+	for i := range failures {
+		w.crash()
+		w.wait(backoff(i + 1))
+	}
+	w.restartClock()
+	return w.last()
+}
+
+// failCheck makes the service's next check fail, and makes that moment zero. The process was
+// spawned last.
+func (w *world) failCheck(name string) {
+	w.t.Helper()
+	p, before := w.last(), w.info(name).Failures
+	w.set(func() { p.ill = errors.New("ill") })
+	w.until("a failed check", func() bool { return w.info(name).Failures > before })
+}
+
+// giveUp runs a service until it is failed because it cannot be spawned any more.
+func (w *world) giveUp(name string) {
+	w.t.Helper()
+	w.up(name)
+	w.set(func() { w.spawnErr = errors.New("no") })
+	w.crash()
+	w.wait(time.Minute)
+	w.is(name, "failed")
+	w.set(func() { w.spawnErr = nil })
+	w.restartClock()
+}
+
+// info returns the entry of a service in status, or nothing.
 func (w *world) info(name string) Info {
 	for _, info := range w.sup.Status() {
 		info.proc = nil
@@ -267,7 +338,7 @@ func (w *world) info(name string) Info {
 	return Info{}
 }
 
-// last is the process that was spawned last.
+// last returns the process that was spawned last.
 func (w *world) last() *proc {
 	w.mu.Lock()
 	defer w.mu.Unlock()
