@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// A view is what an actor tells of itself when it is at rest; its state is "gone" when there
-// is none.
+// A view shows an actor at rest. Its state is "gone" if there is no actor.
 type view struct {
 	state         string
 	wanted, armed bool
 	until         time.Time
-	starts, stops int // that wait
+	starts, stops int // waiting for a reply
 	ports         int
 }
 
-// viewMsg has the actor look at itself: nobody else may.
+// viewMsg makes the actor describe itself, as only its own goroutine may read its fields.
 type viewMsg chan<- view
 
 func (m viewMsg) deliver(s *service) {
@@ -40,7 +39,7 @@ func (p *puppet) look() view {
 	return v
 }
 
-// settle lets everybody come to rest, and looks at where that is.
+// settle waits until nothing moves, and checks the state.
 func (p *puppet) settle() {
 	synctest.Wait()
 	svc := p.look()
@@ -50,7 +49,7 @@ func (p *puppet) settle() {
 	}
 	p.check(svc)
 	if p.was = now; now == "gone" {
-		p.was = "idle" // where the next actor starts
+		p.was = "idle" // the next actor's first state
 	}
 }
 
@@ -62,7 +61,7 @@ func (p *puppet) check(svc view) {
 	holds := now != "failed" && now != "gone"
 	p.must((svc.ports == 1) == holds || now == "loading" || now == "backingOff", "in state %s it has %d ports", now, svc.ports)
 	p.must(!p.stopped || !svc.wanted && p.spawns.Load() == p.atStop, "it is wanted, or was started, after a stop")
-	checking := now == "running" && !svc.armed // one of the two is under way
+	checking := now == "running" && !svc.armed // a check is under way, or a deadline set for the next
 	p.must(checking || svc.armed == row.deadline, "in state %s, armed: %t", now, svc.armed)
 	p.must(now == "starting" || (p.probing.Load() == 1) == checking, "%d probes in state %s", p.probing.Load(), now)
 	p.checkWaiters(svc)
@@ -79,7 +78,7 @@ func (p *puppet) checkWaiters(svc view) {
 
 func (p *puppet) checkStatus(now string, row row) {
 	list := p.Status()
-	leaving := now == "ending" || now == "killed" // status shows what it showed before
+	leaving := now == "ending" || now == "killed" // status shows the state before
 	if len(list) == 0 {
 		p.must(leaving || slices.Contains([]string{"gone", "loading", "spawning"}, now), "nothing listed in state %s", now)
 		return
@@ -97,7 +96,7 @@ func rowOf(name string) row {
 	panic(name)
 }
 
-// answered counts answers; a request that got two counts as none.
+// answered counts the requests that got exactly one answer.
 func answered[T any](waiters []chan T) int {
 	n := 0
 	for _, reply := range waiters {
@@ -108,8 +107,7 @@ func answered[T any](waiters []chan T) int {
 	return n
 }
 
-// finish stops the service, lets its process be mortal and time pass: then nothing is left
-// of it, for good.
+// finish stops the service and lets its process end. The service must be gone then, and stay gone.
 func (p *puppet) finish() {
 	p.mortal.Store(true)
 	p.trail = append(p.trail, stop)

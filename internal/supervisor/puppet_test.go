@@ -14,7 +14,7 @@ import (
 	"zr/internal/packages"
 )
 
-// An event is something that may happen to a service from outside.
+// An event happens to a service from outside.
 type event int
 
 const (
@@ -23,7 +23,7 @@ const (
 	exit
 	probeOK
 	probeFails
-	spawnFails // or cannot be loaded
+	spawnFails // or the load before it
 	deadlinePasses
 	loaded
 )
@@ -34,36 +34,37 @@ func (e event) String() string {
 	return [...]string{"start", "stop", "exit", "probe ok", "probe fails", "spawn fails", "deadline", "loaded"}[e]
 }
 
-// A puppet is a supervisor of one service, kv, to which nothing happens but
-// events: a load, a spawn, a probe and a process wait until they are told how to end.
-// Processes ignore SIGTERM, and SIGKILL until mortal.
+// A puppet is a supervisor with one service, kv, to which nothing happens but events. A load, a
+// spawn, a probe and a process each wait for the event that ends them. Processes ignore SIGTERM, and
+// SIGKILL too until mortal is set.
 type puppet struct {
 	*Supervisor
 	t     *testing.T
-	trail []event
+	trail []event // so far
 
-	load     chan error // ends the oldest load under way
-	spawn    chan error // ends the spawn under way
-	answer   chan error // of the probe under way
-	exits    chan string
-	mortal   atomic.Bool
-	loading  atomic.Int32
-	spawning atomic.Int32
-	probing  atomic.Int32
-	alive    atomic.Int32
-	spawns   atomic.Int32 // so far
+	load   chan error // ends the oldest load under way
+	spawn  chan error // ends the spawn under way
+	answer chan error // ends the probe under way
+	exits  chan string
+	mortal atomic.Bool
+
+	loading, spawning, probing, alive atomic.Int32
+	spawns                            atomic.Int32 // so far
 
 	starts  []chan startReply
 	stops   []chan error
 	stopped bool  // the last request was a stop
 	atStop  int32 // spawns until then
 
-	was  string // the state at the last look
+	was  string // the state after the last event
 	seen map[transition]bool
 }
 
 func newPuppet(t *testing.T, seen map[transition]bool) *puppet {
-	p := &puppet{t: t, was: "idle", seen: seen, load: make(chan error), spawn: make(chan error), answer: make(chan error), exits: make(chan string, 1)}
+	p := &puppet{
+		t: t, was: "idle", seen: seen,
+		load: make(chan error), spawn: make(chan error), answer: make(chan error), exits: make(chan string, 1),
+	}
 	p.Supervisor = New(p, log.New(io.Discard, "", 0), DefaultInterval)
 	return p
 }
@@ -74,7 +75,9 @@ func (p *puppet) Load(name string) (packages.Service, error) {
 	if err := <-p.load; err != nil {
 		return packages.Service{}, err
 	}
-	return packages.Service{Name: name, Port: 9200, StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: health.Timeout}, nil
+	return packages.Service{
+		Name: name, Port: 9200, StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: health.Timeout,
+	}, nil
 }
 
 func (p *puppet) Start(packages.Service) (Process, error) {
@@ -107,11 +110,10 @@ func (p *puppet) Lead() time.Duration { return 0 }
 func (p *puppet) Holder(int) string   { return "" }
 func (p *puppet) Pid() int            { return 101 }
 func (p *puppet) Terminate()          {}
-
-func (p *puppet) Count() int      { return 1 }
-func (p *puppet) Exited() bool    { return false }
-func (p *puppet) Executed() error { return nil }
-func (p *puppet) Wait() string    { return <-p.exits }
+func (p *puppet) Count() int          { return 1 }
+func (p *puppet) Exited() bool        { return false }
+func (p *puppet) Executed() error     { return nil }
+func (p *puppet) Wait() string        { return <-p.exits }
 
 func (p *puppet) Kill() {
 	if p.mortal.Load() {
@@ -126,8 +128,8 @@ func (p *puppet) exit() {
 	}
 }
 
-// do lets an event happen, or returns false if it cannot happen now, in which case nothing has.
-// What presupposes a process lets a spawn under way succeed first.
+// do makes an event happen and returns true. If it cannot happen now, do changes nothing and returns
+// false. An event that needs a process first ends a load and a spawn under way.
 func (p *puppet) do(e event) bool {
 	p.trail = append(p.trail, e)
 	if e >= exit && e != spawnFails && e != loaded && p.succeed() {
@@ -139,7 +141,7 @@ func (p *puppet) do(e event) bool {
 	return p.happen(e)
 }
 
-// succeed lets a load and a spawn under way end well, or returns false.
+// succeed makes the load and the spawn under way succeed. It returns false if there is neither.
 func (p *puppet) succeed() bool {
 	state := p.look().state
 	if state == "loading" {
@@ -153,8 +155,8 @@ func (p *puppet) succeed() bool {
 	return true
 }
 
-// endLoad ends all loads under way but the last, which a stop has left to themselves, and
-// then the last. It returns false if the service waits for none.
+// endLoad ends the load for which the service waits, and before it the loads that a stop has made
+// stale. It returns false if the service waits for none.
 func (p *puppet) endLoad(err error) bool {
 	if p.look().state != "loading" {
 		return false
@@ -200,15 +202,14 @@ func (p *puppet) happen(e event) bool {
 }
 
 func (p *puppet) askStart() {
-	reply := make(chan startReply, 2) // a second reply must not go unnoticed
+	reply := make(chan startReply, 2) // room for a second reply, which would be an error
 	p.starts = append(p.starts, reply)
 	p.stopped = false
 	svc, _ := p.forStart("kv")
 	svc.send(startMsg{reply})
 }
 
-// askStop makes an actor if there is none: so does a stop that overtakes the
-// start that made it.
+// askStop makes an actor if there is none. A stop can reach an actor before the start that made it.
 func (p *puppet) askStop() {
 	reply := make(chan error, 2)
 	p.stops = append(p.stops, reply)
@@ -217,7 +218,7 @@ func (p *puppet) askStop() {
 	svc.send(stopMsg{reply: reply})
 }
 
-// endProbe waits for the next probe if there is going to be one.
+// endProbe ends the probe under way, or the next. It returns false if there is none to come.
 func (p *puppet) endProbe(err error) bool {
 	svc := p.look()
 	if svc.state != "starting" && svc.state != "running" {
@@ -233,12 +234,12 @@ func (p *puppet) endProbe(err error) bool {
 	return true
 }
 
-// passDeadline lets time pass until the actor's deadline, or else until that
-// of the probe it waits for.
+// passDeadline lets time pass until the actor's deadline or, if it has none, the deadline of the
+// probe under way.
 func (p *puppet) passDeadline() bool {
 	svc := p.look()
 	switch {
-	case svc.armed: // a start timeout has several steps
+	case svc.armed: // a start timeout has many steps
 		for svc.armed && p.look().state == svc.state {
 			time.Sleep(time.Until(p.look().until))
 			synctest.Wait()
