@@ -104,6 +104,22 @@ func TestStartOfAnEagerThatCannotBeRead(t *testing.T) {
 	})
 }
 
+// A client may start an eager service before the daemon does.
+func TestEagerThatIsStarting(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.installEager("kv", 9200)
+		w.setup = func(p *proc) { p.ready = time.Second }
+		w.start("kv")
+		w.startEager("kv")
+		w.at(2 * time.Second)
+		w.expect(`
+			0s spawn kv 101
+			0s eager kv: ok
+			1s start kv: ok
+		`)
+	})
+}
+
 func TestStopOfAnEager(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.installEager("kv", 9200)

@@ -49,6 +49,14 @@ func TestLog(t *testing.T) {
 			service 'kv' unhealthy (failure 5/5): no
 			service 'kv' marked as failed after 5 consecutive failures
 		`},
+		{"a stop before the program is executed", func(w *world) {
+			w.setup = func(p *proc) { p.loads, p.deaf = time.Second, true }
+			w.start("kv")
+			w.stop("kv")
+			w.wait(time.Minute)
+		}, `
+			stopping service 'kv'
+		`},
 		{"a start that fails", func(w *world) {
 			w.set(func() { w.spawnErr = errors.New("no") })
 			w.start("kv")

@@ -228,6 +228,16 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// A failed service whose package was removed leaves the list with its next start.
+func TestStartOfAFailedServiceWithoutAPackage(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.giveUp("kv")
+		w.set(func() { delete(w.installed, "kv") })
+		w.start("kv")
+		w.nothingLeft()
+	})
+}
+
 // A start of a failed service counts its failures anew.
 func TestStartOfAFailedService(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -116,6 +116,7 @@ func TestStartTimeout(t *testing.T) {
 		{startTimeout, 10001 * time.Millisecond, startTimeout, "failed"},
 		{30 * time.Second, 20 * time.Second, 20 * time.Second, "running"},
 		{1700 * time.Millisecond, time.Hour, 1700 * time.Millisecond, "failed"},
+		{300 * time.Millisecond, time.Hour, 300 * time.Millisecond, "failed"},
 	} {
 		t.Run(fmt.Sprint(c.timeout, c.ready), func(t *testing.T) {
 			inWorld(t, func(w *world) {
