@@ -221,21 +221,6 @@ func TestStartSurvivesProbesWithoutAVerdict(t *testing.T) {
 	})
 }
 
-// While the disk does not answer for one service, another starts.
-func TestStalledDiskDelaysNoOtherService(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9300)
-		w.setup = func(p *proc) {
-			if p.pkg.Name == "kv" {
-				p.loads = time.Hour
-			}
-		}
-		w.start("kv")
-		w.start("db")
-		w.is("db", "running")
-	})
-}
-
 // Time in which the daemon was paused does not count for a service's start timeout.
 func TestPausesDoNotCount(t *testing.T) {
 	t.Parallel()

@@ -75,31 +75,3 @@ func TestInfoThroughALife(t *testing.T) {
 		check("when its process has ended")
 	})
 }
-
-// While the successor of a killed process is loaded, status shows no process.
-func TestInfoAfterAKill(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.deaf, w.loadTime = true, time.Second })
-		w.failCheck("kv")
-		w.at(backoff(1) + 500*time.Millisecond)
-		if info := w.info("kv"); info.PID != 0 || info.Status != "starting" || !info.RetryAt.IsZero() {
-			t.Errorf("%+v", info)
-		}
-	})
-}
-
-func TestInfoOfAFailedService(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv")
-		w.set(func() { delete(w.installed, "kv") })
-		w.crash()
-		w.wait(backoff(1) + backoff(2) + backoff(3) + backoff(4))
-		want := Info{Name: "kv", Version: "1.0.0", Port: 9200, Status: "failed", Failures: 5,
-			LastError: "package 'kv' not found", LastErrorAt: time.Now()}
-		w.wait(time.Minute)
-		if got := w.info("kv"); got != want {
-			t.Errorf("\n got %+v\nwant %+v", got, want)
-		}
-	})
-}

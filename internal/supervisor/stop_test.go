@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"errors"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -72,15 +71,6 @@ func TestStop(t *testing.T) {
 			2s stop kv: ok
 			2s stop kv: ok
 		`},
-		{"it cannot be spawned", func(w *world) {
-			w.spawnTime, w.spawnErr = 2*time.Second, errors.New("no")
-			w.start("kv")
-		}, "", `
-			0s start kv: error: …
-			2s spawn kv fails
-			2s stop kv: ok
-			2s stop kv: ok
-		`},
 		{"it is starting", func(w *world) {
 			w.setup = func(p *proc) { p.ready = time.Hour }
 			w.start("kv")
@@ -102,15 +92,6 @@ func TestStop(t *testing.T) {
 			3s stop kv: ok
 			3s stop kv: ok
 		`},
-		{"it is in a back-off", func(w *world) {
-			w.up("kv")
-			w.crash()
-			w.start("kv")
-		}, "", `
-			0s start kv: error: …
-			0s stop kv: ok
-			1s stop kv: ok
-		`},
 		{"its process is being killed", func(w *world) {
 			kvWhich(func(p *proc) { p.deaf, p.immortal = true, true })(w)
 			w.failCheck("kv")
@@ -120,10 +101,6 @@ func TestStop(t *testing.T) {
 			2s exit 101: signal: killed
 			2s stop kv: ok
 			2s stop kv: ok
-		`},
-		{"it is failed", func(w *world) { w.giveUp("kv") }, "", `
-			0s stop kv: ok
-			1s stop kv: ok
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -247,18 +224,6 @@ func TestStopTimeoutOfARestart(t *testing.T) {
 			7s exit 101: exit status 0
 			7s restart kv 102 after failure 1: ill
 		`)
-	})
-}
-
-// A stop that overtakes the start for which the actor was made finds nothing to stop. The start
-// finds another actor.
-func TestStopOvertakesStart(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.sup.forStart("kv")
-		w.stop("kv")
-		w.nothingLeft()
-		w.start("kv")
-		w.is("kv", "running")
 	})
 }
 
