@@ -33,7 +33,8 @@ func TestLog(t *testing.T) {
 		`},
 		{"restarts that fail", func(w *world) {
 			w.upAfter(2, "kv")
-			w.set(func() { w.log.Reset(); w.setup = func(p *proc) { p.ready = time.Hour } })
+			w.log.Reset()
+			w.set(func() { w.setup = func(p *proc) { p.ready = time.Hour } })
 			w.crash()
 			w.wait(backoff(3))
 			w.set(func() { w.spawnErr = errors.New("no") })
@@ -90,8 +91,6 @@ func TestLog(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				c.run(w)
-				w.mu.Lock()
-				defer w.mu.Unlock()
 				want := strings.ReplaceAll(strings.TrimSpace(c.want)+"\n", "\t", "")
 				for i, n := range []string{"1", "2", "3", "4"} {
 					want = strings.ReplaceAll(want, "BACKOFF "+n, backoff(i+1).String())

@@ -133,7 +133,7 @@ func TestHealthRetries(t *testing.T) {
 		w.change("kv", func(pkg *packages.Service) { pkg.HealthRetries = 2 })
 		p := w.up("kv")
 		w.set(func() { p.ill, w.watched = errors.New("ill"), true })
-		w.until("a check", func() bool { return w.noted() > 0 })
+		w.until("a check", func() bool { return len(w.journal) > 0 })
 		w.set(func() { p.ill = nil })
 		w.at(5 * time.Second)
 		w.expect(`
@@ -141,7 +141,7 @@ func TestHealthRetries(t *testing.T) {
 			1s probe 101
 		`)
 		w.set(func() { p.ill, p.deaf = errors.New("ill"), true })
-		w.until("a check", func() bool { return w.noted() > 0 })
+		w.until("a check", func() bool { return len(w.journal) > 0 })
 		w.at(2100 * time.Millisecond)
 		w.expect(`
 			0s probe 101

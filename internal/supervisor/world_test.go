@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log"
@@ -40,13 +41,15 @@ type world struct {
 	probing   int  // probes under way
 	watched   bool // the journal holds probes too
 	journal   []entry
-	log       bytes.Buffer
+
+	log bytes.Buffer // the logger writes one line at a time
 }
 
+// An entry is an event or a reply. Replies are sorted after the events of their instant, as clients
+// run in no fixed order.
 type entry struct {
-	at    time.Time
-	reply bool // sorted after the other entries of its instant, as clients run in no fixed order
-	text  string
+	at           time.Time
+	event, reply string
 }
 
 // inWorld runs f in virtual time with kv installed on port 9200. Afterwards it kills all services,
@@ -55,17 +58,12 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := &world{t: t, zero: time.Now(), installed: map[string]packages.Service{}, holders: map[int]string{}}
+		w.sup = New(w, log.New(&w.log, "", 0), DefaultInterval)
+		w.install("kv", 9200)
 		defer w.end()
 		f(w)
 	})
-}
-
-func newWorld(t *testing.T) *world {
-	w := &world{t: t, zero: time.Now(), installed: map[string]packages.Service{}, holders: map[int]string{}}
-	w.sup = New(w, log.New(logWriter{w}, "", 0), DefaultInterval)
-	w.install("kv", 9200)
-	return w
 }
 
 func (w *world) end() {
@@ -80,8 +78,7 @@ func (w *world) end() {
 			p.exitLocked("end of the test")
 		}
 	})
-	time.Sleep(time.Minute)
-	synctest.Wait()
+	w.wait(time.Minute)
 	w.nothingLeft()
 }
 
@@ -89,11 +86,11 @@ func (w *world) nothingLeft() {
 	w.t.Helper()
 	w.set(func() {
 		if w.probing != 0 {
-			w.t.Errorf("%d probes are left", w.probing)
+			w.t.Errorf("%d probes are under way", w.probing)
 		}
 		for _, p := range w.procs {
 			if p.lives {
-				w.t.Errorf("process %d is left", p.pid)
+				w.t.Errorf("process %d lives", p.pid)
 			}
 		}
 	})
@@ -101,10 +98,10 @@ func (w *world) nothingLeft() {
 	n, ports := len(w.sup.services), w.sup.ports
 	w.sup.mu.Unlock()
 	if n != 0 || len(ports) != 0 {
-		w.t.Errorf("%d services and the ports %v are left", n, ports)
+		w.t.Errorf("there are %d services, and they hold the ports %v", n, ports)
 	}
 	if list := w.sup.Status(); len(list) != 0 {
-		w.t.Errorf("still listed: %+v", list)
+		w.t.Errorf("status lists %+v", list)
 	}
 }
 
@@ -126,7 +123,7 @@ func (w *world) is(name, status string) {
 	}
 }
 
-// set changes the world, or a process, while actors may be reading it.
+// set changes the world or a process, which other goroutines may be reading.
 func (w *world) set(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -169,6 +166,7 @@ func (w *world) wait(d time.Duration) {
 // until lets time pass until cond holds, and makes that moment zero.
 func (w *world) until(what string, cond func() bool) {
 	w.t.Helper()
+	synctest.Wait()
 	for limit := time.Now().Add(time.Minute); !cond(); w.wait(time.Millisecond) {
 		if time.Now().After(limit) {
 			w.t.Fatalf("%s did not come", what)
@@ -196,14 +194,8 @@ func (w *world) notes() []entry {
 	return notes
 }
 
-func (w *world) noted() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.journal)
-}
-
 func (w *world) noteLocked(format string, args ...any) {
-	w.journal = append(w.journal, entry{at: time.Now(), text: fmt.Sprintf(format, args...)})
+	w.journal = append(w.journal, entry{at: time.Now(), event: fmt.Sprintf(format, args...)})
 }
 
 // expect compares the journal with the wanted lines, and empties it. A line may begin with a time,
@@ -212,20 +204,12 @@ func (w *world) expect(journal string) {
 	w.t.Helper()
 	notes := w.notes()
 	slices.SortStableFunc(notes, func(a, b entry) int {
-		switch {
-		case !a.at.Equal(b.at):
-			return a.at.Compare(b.at)
-		case a.reply != b.reply:
-			return map[bool]int{false: -1, true: 1}[a.reply]
-		case a.reply:
-			return strings.Compare(a.text, b.text)
-		}
-		return 0
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.reply, b.reply))
 	})
 	want := strings.FieldsFunc(strings.ReplaceAll(journal, "\t", ""), func(r rune) bool { return r == '\n' })
 	var got []string
 	for _, e := range notes {
-		got = append(got, fmt.Sprintf("%v %s", e.at.Sub(w.zero).Round(10*time.Millisecond), e.text))
+		got = append(got, fmt.Sprintf("%v %s", e.at.Sub(w.zero).Round(10*time.Millisecond), e.event+e.reply))
 	}
 	if !slices.EqualFunc(got, want, matches) {
 		w.t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -239,13 +223,6 @@ func matches(got, want string) bool {
 	}
 	prefix, cut := strings.CutSuffix(want, "…")
 	return got == want || cut && strings.HasPrefix(got, prefix)
-}
-
-type logWriter struct{ w *world }
-
-func (l logWriter) Write(line []byte) (n int, err error) {
-	l.w.set(func() { n, err = l.w.log.Write(line) })
-	return n, err
 }
 
 // The requests run in goroutines, as those of clients do. The journal holds their replies.
@@ -272,7 +249,7 @@ func (w *world) ask(what string, request func() error) {
 		if err := request(); err != nil {
 			answer = "error: " + err.Error()
 		}
-		w.set(func() { w.journal = append(w.journal, entry{time.Now(), true, what + ": " + answer}) })
+		w.set(func() { w.journal = append(w.journal, entry{at: time.Now(), reply: what + ": " + answer}) })
 	}()
 	synctest.Wait()
 }
