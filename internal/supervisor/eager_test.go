@@ -129,7 +129,11 @@ func TestStopOfAnEager(t *testing.T) {
 		w.at(time.Minute)
 		w.nothingLeft()
 		w.set(func() { w.spawnErr = nil })
+		w.forget()
 		w.startEager("kv")
-		w.is("kv", "running")
+		w.expect(`
+			spawn kv 101
+			eager kv: ok
+		`)
 	})
 }
