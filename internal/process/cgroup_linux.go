@@ -24,7 +24,7 @@ type cgroups struct {
 }
 
 // folderPattern names the folders of zrd, with digits for the star. The name is long because a
-// folder of this name that nobody has locked is taken for a dead zrd's.
+// folder of this name without a lock is taken for a dead zrd's.
 const folderPattern = "zrd-services-*"
 
 // cleanTimeout bounds how long a new zrd waits for the processes of a killed one to end.
@@ -201,7 +201,9 @@ func tree(dir string) (dirs []string) {
 // start makes run start a process in a new cgroup for the service. If that is impossible, because
 // of a limit on cgroups or an old kernel, the process runs without one, and the log says so. A
 // shortage that passes is an error. If c is nil, there are no cgroups.
-func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process, error)) (*os.Process, *cgroup, error) {
+func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process, error)) (
+	*os.Process, *cgroup, error,
+) {
 	if c != nil {
 		g, err := c.create(name)
 		if err == nil {
@@ -216,7 +218,8 @@ func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process
 				return nil, nil, err
 			}
 		}
-		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+			errors.Is(err, syscall.ENOMEM) {
 			return nil, nil, err
 		}
 		c.log("service '%s' is not contained by a cgroup: %v", name, err)
@@ -257,7 +260,7 @@ func (g *cgroup) populated() bool {
 	return !removed && (err != nil || bytes.Contains(events, []byte("populated 1")))
 }
 
-// ended reports whether no process is left, and sends SIGKILL to those that are.
+// ended reports whether the cgroup has no process, and sends SIGKILL to those that it has.
 func (g *cgroup) ended() bool {
 	if g == nil || !g.populated() {
 		return true

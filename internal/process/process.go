@@ -57,9 +57,11 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains(managerVars, name)
 	})
-	s := &Starter{null: null, stdout: stdout, stderr: stderr, logs: logs, env: env, jobs: make(chan func())}
 	closeOnExec()
 	catchIgnored()
+	s := &Starter{
+		null: null, stdout: stdout, stderr: stderr, logs: logs, env: env, jobs: make(chan func()),
+	}
 	go s.run()
 	return s, nil
 }

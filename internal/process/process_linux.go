@@ -24,8 +24,8 @@ func sigset() (setmask, size uintptr) {
 func ownThread() {
 	runtime.LockOSThread()
 	var none [16]byte
-	setmask, size := sigset()
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, setmask, uintptr(unsafe.Pointer(&none)), 0, size, 0, 0)
+	how, size := sigset()
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(&none)), 0, size, 0, 0)
 }
 
 // catchIgnored receives and drops the signals that this process was started to ignore (by nohup,
@@ -41,7 +41,8 @@ func catchIgnored() {
 		case n >= 32 && n <= 34: // package signal leaves these to C libraries
 			var action [64]byte // the kernel's sigaction on any processor; zero is SIG_DFL
 			_, size := sigset()
-			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, size, 0, 0)
+			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n),
+				uintptr(unsafe.Pointer(&action)), 0, size, 0, 0)
 		default:
 			signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
 		}
@@ -57,7 +58,7 @@ func (p *Process) awaitExit() *os.ProcessState {
 		f := os.NewFile(fd, "pidfd")
 		defer f.Close()
 		conn, err := f.SyscallConn()
-		if err == nil && conn.Read(func(uintptr) bool { return isZombie(p.Pid(), syscall.WNOHANG) }) == nil {
+		if err == nil && conn.Read(func(uintptr) bool { return p.Exited() }) == nil {
 			return nil
 		}
 	}
@@ -69,13 +70,14 @@ func (p *Process) awaitExit() *os.ProcessState {
 // Exited reports whether the leader has exited and has not been reaped.
 func (p *Process) Exited() bool { return isZombie(p.Pid(), syscall.WNOHANG) }
 
-// isZombie reports whether a child has exited, without reaping it. If options lack WNOHANG, it waits
-// for the exit.
+// isZombie reports whether a child has exited, without reaping it. Without WNOHANG it waits for the
+// exit.
 func isZombie(pid, options int) bool {
 	const byPid = 1
 	var info [128]byte // siginfo_t; all zero if no child has exited
 	options |= syscall.WEXITED | syscall.WNOWAIT
-	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid), uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
+	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid),
+		uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
 	return errno == 0 && info != [128]byte{} || errno == syscall.ECHILD
 }
 

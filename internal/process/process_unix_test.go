@@ -174,7 +174,8 @@ func TestSignalsWhileItExits(t *testing.T) {
 				}
 			})
 		}
-		if got := p.Wait(); got != "exit status 0" && !strings.HasPrefix(got, "signal: ") { // of SIGTERM, or of so many signals
+		// It dies of SIGTERM, or of so many signals.
+		if got := p.Wait(); got != "exit status 0" && !strings.HasPrefix(got, "signal: ") {
 			t.Errorf("got %q", got)
 		}
 		hands.Wait()

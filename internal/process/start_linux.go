@@ -41,7 +41,8 @@ func Stage() {
 
 // execute becomes the service. It returns only if that fails.
 func execute(pipe io.Writer, parent, dir, log string, argv []string) error {
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetParent, uintptr(syscall.SIGKILL), 0); errno != 0 {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetParent, uintptr(syscall.SIGKILL), 0)
+	if errno != 0 {
 		return fmt.Errorf("cannot tie the service to the daemon (PR_SET_PDEATHSIG): %w", errno)
 	}
 	if strconv.Itoa(os.Getppid()) != parent { // the daemon died before the signal was set
@@ -82,7 +83,8 @@ func (s *Starter) fork(c Command) (*Process, error) {
 		return nil, err
 	}
 	defer w.Close()
-	argv := append([]string{stageName, strconv.Itoa(os.Getpid()), c.Dir, s.logOf(c.Name), c.Path}, c.Args...)
+	daemon := strconv.Itoa(os.Getpid())
+	argv := append([]string{stageName, daemon, c.Dir, s.logOf(c.Name), c.Path}, c.Args...)
 	attr := &os.ProcAttr{Env: s.env, Files: []*os.File{s.null, s.stdout, s.stderr, w}}
 	began := time.Now()
 	p := &Process{executed: sync.OnceValue(func() error {

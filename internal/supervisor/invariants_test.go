@@ -54,33 +54,40 @@ func (p *puppet) settle() {
 }
 
 func (p *puppet) check(svc view) {
-	now, row := svc.state, rowOf(svc.state)
-	p.must((p.alive.Load() == 1) == row.process && p.alive.Load() < 2, "%d processes in state %s", p.alive.Load(), now)
-	p.must((p.spawning.Load() == 1) == (now == "spawning"), "%d spawns in state %s", p.spawning.Load(), now)
+	now, row, alive := svc.state, rowOf(svc.state), p.alive.Load()
+	p.must((alive == 1) == row.process && alive < 2, "%d processes in state %s", alive, now)
+	spawns := p.spawning.Load()
+	p.must((spawns == 1) == (now == "spawning"), "%d spawns in state %s", spawns, now)
 	p.must(p.loading.Load() > 0 || now != "loading", "no load in state %s", now)
 	holds := now != "failed" && now != "gone"
-	p.must((svc.ports == 1) == holds || now == "loading" || now == "backingOff", "in state %s it has %d ports", now, svc.ports)
-	p.must(!p.stopped || !svc.wanted && p.spawns.Load() == p.atStop, "it is wanted, or was started, after a stop")
-	checking := now == "running" && !svc.armed // a check is under way, or a deadline set for the next
+	either := now == "loading" || now == "backingOff"
+	p.must((svc.ports == 1) == holds || either, "%d ports in state %s", svc.ports, now)
+	p.must(!p.stopped || !svc.wanted, "it is wanted after a stop")
+	p.must(!p.stopped || p.spawns.Load() == p.atStop, "it was started after a stop")
+	checking := now == "running" && !svc.armed // a check is under way, or a deadline is set
 	p.must(checking || svc.armed == row.deadline, "in state %s, armed: %t", now, svc.armed)
-	p.must(now == "starting" || (p.probing.Load() == 1) == checking, "%d probes in state %s", p.probing.Load(), now)
+	probes := p.probing.Load()
+	p.must(now == "starting" || (probes == 1) == checking, "%d probes in state %s", probes, now)
 	p.checkWaiters(svc)
 	p.checkStatus(now, row)
 }
 
 func (p *puppet) checkWaiters(svc view) {
 	now, starts, stops := svc.state, answered(p.starts), answered(p.stops)
-	p.must(svc.starts == 0 || !slices.Contains([]string{"running", "failed", "stuck"}, now), "%d starts wait in state %s", svc.starts, now)
-	p.must(svc.stops == 0 || slices.Contains([]string{"spawning", "ending", "killed"}, now), "%d stops wait in state %s", svc.stops, now)
-	p.must(starts == len(p.starts)-svc.starts, "%d of %d starts are answered, %d wait", starts, len(p.starts), svc.starts)
-	p.must(stops == len(p.stops)-svc.stops, "%d of %d stops are answered, %d wait", stops, len(p.stops), svc.stops)
+	final := slices.Contains([]string{"running", "failed", "stuck"}, now)
+	p.must(svc.starts == 0 || !final, "%d starts wait in state %s", svc.starts, now)
+	passing := slices.Contains([]string{"spawning", "ending", "killed"}, now)
+	p.must(svc.stops == 0 || passing, "%d stops wait in state %s", svc.stops, now)
+	p.must(starts+svc.starts == len(p.starts), "of %d starts, %d are answered and %d wait", len(p.starts), starts, svc.starts)
+	p.must(stops+svc.stops == len(p.stops), "of %d stops, %d are answered and %d wait", len(p.stops), stops, svc.stops)
 }
 
 func (p *puppet) checkStatus(now string, row row) {
 	list := p.Status()
 	leaving := now == "ending" || now == "killed" // status shows the state before
 	if len(list) == 0 {
-		p.must(leaving || slices.Contains([]string{"gone", "loading", "spawning"}, now), "nothing listed in state %s", now)
+		unlisted := slices.Contains([]string{"gone", "loading", "spawning"}, now)
+		p.must(leaving || unlisted, "nothing listed in state %s", now)
 		return
 	}
 	p.must(leaving || list[0].Status == row.status, "listed as %s in state %s", list[0].Status, now)

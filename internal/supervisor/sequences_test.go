@@ -15,7 +15,10 @@ const longest = 6
 // the states as the table in state.go says. In each state there are as many processes, deadlines and
 // probes under way as the table says, each request is answered once, and a final stop wins.
 func TestEverySequenceOfEvents(t *testing.T) {
-	fourFailures := []event{start, probeOK, exit, deadlinePasses, spawnFails, deadlinePasses, loaded, spawnFails, deadlinePasses, loaded, spawnFails}
+	fourFailures := []event{
+		start, probeOK, exit, deadlinePasses, spawnFails,
+		deadlinePasses, loaded, spawnFails, deadlinePasses, loaded, spawnFails,
+	}
 	seen := make(map[transition]bool)
 	var mu sync.Mutex
 	t.Run("from", func(t *testing.T) {

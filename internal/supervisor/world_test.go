@@ -58,7 +58,10 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, zero: time.Now(), installed: map[string]packages.Service{}, holders: map[int]string{}}
+		w := &world{
+			t: t, zero: time.Now(),
+			installed: map[string]packages.Service{}, holders: map[int]string{},
+		}
 		w.sup = New(w, log.New(&w.log, "", 0), DefaultInterval)
 		w.install("kv", 9200)
 		defer w.end()
@@ -109,8 +112,8 @@ func (w *world) nothingLeft() {
 // process.
 func (w *world) onlyFailed(name, why string) {
 	w.t.Helper()
-	list := w.sup.Status()
-	if len(list) != 1 || list[0].Name != name || list[0].Status != "failed" || list[0].LastError != why || list[0].PID != 0 {
+	list, info := w.sup.Status(), w.info(name)
+	if len(list) != 1 || info.Status != "failed" || info.LastError != why || info.PID != 0 {
 		w.t.Errorf("status is %+v, want %s failed: %s", list, name, why)
 	}
 }
