@@ -73,25 +73,49 @@ func shutDown(b *testing.B, d *Daemon) {
 	d.WaitExit(0)
 }
 
-// BenchmarkRest is the daemon's processor time for a minute at rest with 200
-// services, measured over two checks of each; the limit is a client that makes as many
-// requests at the same pace.
+// BenchmarkRest is the daemon's processor time and context switches for a minute at rest, measured
+// over two checks of each service. The limit is a program that checks the same services one after
+// the other.
 func BenchmarkRest(b *testing.B) {
-	const services, window = 200, 20 * time.Second
-	h := newHome(b)
-	d := benchDaemon(b, h)
-	startAll(b, d, h.installMany(b, services))
-	list := verbose(b, d)
-	for b.Loop() {
-		client := exec.Command(program(b, "bare"), "probe", fmt.Sprint(list[0].Port), fmt.Sprint(2*services), strconv.Itoa(int(window/(2*services))))
-		before := cpuTime(b, d.Pid())
-		if out, err := client.CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		used := cpuTime(b, d.Pid()) - before
-		bare := client.ProcessState.UserTime() + client.ProcessState.SystemTime()
-		report(b, "cpu-ms/min", used*(time.Minute/window), bare*(time.Minute/window), time.Millisecond)
+	for _, services := range []int{50, 200, 1000} {
+		b.Run(strconv.Itoa(services), func(b *testing.B) {
+			h := newHome(b)
+			d := benchDaemon(b, h)
+			startAll(b, d, h.installMany(b, services))
+			args := []string{"check", "10s"}
+			for _, service := range verbose(b, d) {
+				args = append(args, strconv.Itoa(service.Port))
+			}
+			for b.Loop() {
+				const perMinute = 3
+				used, switched := cpuTime(b, d.Pid()), switches(b, d.Pid())
+				out, err := exec.Command(program(b, "bare"), args...).Output()
+				used, switched = cpuTime(b, d.Pid())-used, switches(b, d.Pid())-switched
+				var limit time.Duration
+				var limitSwitches int
+				if _, scanErr := fmt.Sscan(string(out), &limit, &limitSwitches); err != nil || scanErr != nil {
+					b.Fatal(err, scanErr)
+				}
+				report(b, "cpu-ms/min", used*perMinute, limit*perMinute, time.Millisecond)
+				b.ReportMetric(float64(switched*perMinute), "switches/min")
+				b.ReportMetric(float64(limitSwitches*perMinute), "limit-switches/min")
+			}
+		})
 	}
+}
+
+// switches returns how often the threads of a process have stopped running.
+func switches(b *testing.B, pid int) (n int) {
+	b.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, task := range tasks {
+		id, _ := strconv.Atoi(task.Name())
+		n += procNumber(b, id, "voluntary_ctxt_switches") + procNumber(b, id, "nonvoluntary_ctxt_switches")
+	}
+	return n
 }
 
 // BenchmarkMassStart is 200 services started by 8 clients and ended by one shutdown; the

@@ -5,7 +5,8 @@
 //
 //	bare loop           accepts, reads, answers and closes; prints its address
 //	bare knock ADDR     connects and writes one line
-//	bare probe PORT N D asks a service N times for its health, once every D nanoseconds
+//	bare check D PORT … asks each service for its health, one after the other, waits for D, and does
+//	                    it once more; prints its processor time in ns and its context switches
 //	NAME --listen=:PORT is a service that is always healthy. A name that ends in -N listens
 //	                    after N ms, and notes in "listening" beside it when that was.
 package main
@@ -15,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,8 +29,8 @@ func main() {
 		loop()
 	case "knock":
 		knock(os.Args[2])
-	case "probe":
-		probe(os.Args[2], must(strconv.Atoi(os.Args[3])), must(strconv.Atoi(os.Args[4])))
+	case "check":
+		check(must(time.ParseDuration(os.Args[2])), os.Args[3:])
 	default:
 		serve(strings.TrimPrefix(os.Args[1], "--listen=:"))
 	}
@@ -62,15 +64,34 @@ func knock(addr string) {
 	must(conn.Write([]byte("{\"request\":\"ping\"}\n")))
 }
 
-func probe(port string, times, apart int) {
-	for range times {
-		time.Sleep(time.Duration(apart))
-		conn := must(net.Dial("tcp", "127.0.0.1:"+port))
-		must(conn.Write([]byte("GET /health HTTP/1.0\r\n\r\n")))
-		var buf [256]byte
-		must(conn.Read(buf[:]))
-		conn.Close()
+// check measures its own thread alone: the rest of Go's runtime is not part of the least.
+func check(apart time.Duration, ports []string) {
+	runtime.LockOSThread()
+	before := usage()
+	for range 2 {
+		for _, port := range ports {
+			ask(must(strconv.Atoi(port)))
+		}
+		wait := syscall.NsecToTimespec(int64(apart))
+		syscall.Nanosleep(&wait, nil)
 	}
+	after := usage()
+	fmt.Println(after.Utime.Nano()+after.Stime.Nano()-before.Utime.Nano()-before.Stime.Nano(), after.Nvcsw+after.Nivcsw-before.Nvcsw-before.Nivcsw)
+}
+
+func usage() (u syscall.Rusage) {
+	const thread = 1
+	must(0, syscall.Getrusage(thread, &u))
+	return u
+}
+
+func ask(port int) {
+	fd := must(syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0))
+	must(0, syscall.Connect(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}))
+	must(syscall.Write(fd, []byte("GET /health HTTP/1.0\r\n\r\n")))
+	var buf [256]byte
+	must(syscall.Read(fd, buf[:]))
+	syscall.Close(fd)
 }
 
 // serve uses bare system calls: hundreds of it run beside what is measured.

@@ -14,8 +14,6 @@ const (
 // WSAENOBUFS, WSAEADDRNOTAVAIL.
 var shortages = []error{syscall.Errno(10024), syscall.Errno(10055), syscall.Errno(10049)}
 
-func abortive(_, _ string, c syscall.RawConn) error {
-	return c.Control(func(fd uintptr) {
-		syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-	})
+func abort(fd uintptr) {
+	syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -37,18 +38,25 @@ func TestProbeBreaksNoPipe(t *testing.T) {
 		status  string
 		timeout time.Duration
 	}{
-		"healthy":   {t.Context(), "HTTP/1.0 200 OK\r\n", Timeout},
-		"not":       {t.Context(), "HTTP/1.0 503 No\r\n", Timeout},
-		"not HTTP":  {t.Context(), "nonsense\r\n", Timeout},
-		"cancelled": {cancelled, "HTTP/1.0 200 OK\r\n", Timeout},
+		"healthy":   {t.Context(), "HTTP/1.0 200 OK\r\n", timeout},
+		"not":       {t.Context(), "HTTP/1.0 503 No\r\n", timeout},
+		"not HTTP":  {t.Context(), "nonsense\r\n", timeout},
+		"cancelled": {cancelled, "HTTP/1.0 200 OK\r\n", timeout},
 		"late":      {t.Context(), "", 20 * time.Millisecond},
 	} {
 		t.Run(about, func(t *testing.T) {
 			t.Parallel()
 			failed := make(chan error, 1)
-			Probe(c.ctx, serve(t, slowly(failed, c.status, "Content-Type: text/plain\r\n", "\r\n", "one", "two", "three")), "/", c.timeout)
+			port := serve(t, slowly(failed, c.status, "Content-Type: text/plain\r\n", "\r\n", "one", "two", "three"))
+			probe(c.ctx, port, "/", c.timeout)
 			if err := <-failed; err != nil {
 				t.Errorf("the service could not send its reply: %v", err)
+			}
+			if runtime.GOOS == "linux" && c.status != "" {
+				poll(t, port, "/")
+				if err := <-failed; err != nil {
+					t.Errorf("the service could not send its reply to a probe that does not wait: %v", err)
+				}
 			}
 		})
 	}
@@ -64,7 +72,7 @@ func TestProbeEndsAConnectionThatIsKept(t *testing.T) {
 		_, err := conn.Read(make([]byte, 1))
 		ended <- err
 	})
-	want(t, Probe(t.Context(), port, "/", Timeout), "")
+	want(t, probe(t.Context(), port, "/", timeout), "")
 	if err := <-ended; err == nil {
 		t.Error("something was sent after the request")
 	}
@@ -82,7 +90,7 @@ func TestProbeReadsABoundedAmount(t *testing.T) {
 		}
 		sent <- n
 	})
-	want(t, Probe(t.Context(), port, "/", Timeout), "")
+	want(t, probe(t.Context(), port, "/", timeout), "")
 	if n := <-sent; n > 16<<20 { // the kernel holds some megabytes
 		t.Errorf("it let the service send %d bytes", n)
 	}
@@ -104,7 +112,7 @@ func TestProbeLeavesNoTimeWait(t *testing.T) {
 			io.Copy(io.Discard, conn) // until the probe has hung up
 			hungUp <- struct{}{}
 		})
-		Probe(t.Context(), port, "/", Timeout)
+		probe(t.Context(), port, "/", timeout)
 		<-hungUp
 		rows, err := os.ReadFile(table)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,6 +58,25 @@ func readRequest(conn net.Conn) string {
 // hang holds the connection until the other side closes it.
 func hang(conn net.Conn) { io.Copy(io.Discard, conn) }
 
+// timeout is the default of health-timeout.
+const timeout = 2 * time.Second
+
+func probe(ctx context.Context, port int, path string, timeout time.Duration) error {
+	return Start(port, path, timeout).Wait(ctx)
+}
+
+// poll probes without waiting, as a round does.
+func poll(t *testing.T, port int, path string) error {
+	t.Helper()
+	for p, end := Start(port, path, timeout), time.Now().Add(10*time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if known, verdict := p.Poll(); known {
+			return verdict
+		}
+	}
+	t.Error("no verdict after ten seconds")
+	return nil
+}
+
 func TestProbeAnswers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ about, answer, want string }{
@@ -86,7 +106,11 @@ func TestProbeAnswers(t *testing.T) {
 	} {
 		t.Run(c.about, func(t *testing.T) {
 			t.Parallel()
-			want(t, Probe(t.Context(), serve(t, answer(c.answer)), "/health", Timeout), c.want)
+			port := serve(t, answer(c.answer))
+			want(t, probe(t.Context(), port, "/health", timeout), c.want)
+			if runtime.GOOS == "linux" {
+				want(t, poll(t, port, "/health"), c.want)
+			}
 		})
 	}
 }
@@ -109,7 +133,7 @@ func TestProbeRequest(t *testing.T) {
 		request <- readRequest(conn)
 		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n")
 	})
-	want(t, Probe(t.Context(), port, "/a?b=c", Timeout), "")
+	want(t, probe(t.Context(), port, "/a?b=c", timeout), "")
 	if got, w := <-request, fmt.Sprintf("GET /a?b=c HTTP/1.0\nHost: 127.0.0.1:%d\nConnection: close\n", port); got != w {
 		t.Errorf("got %q, want %q", got, w)
 	}
@@ -122,7 +146,7 @@ func TestProbeRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	want(t, Probe(t.Context(), l.Addr().(*net.TCPAddr).Port, "/", Timeout), "connection refused")
+	want(t, probe(t.Context(), l.Addr().(*net.TCPAddr).Port, "/", timeout), "connection refused")
 }
 
 func TestProbeReset(t *testing.T) {
@@ -134,7 +158,7 @@ func TestProbeReset(t *testing.T) {
 	} {
 		t.Run(about, func(t *testing.T) {
 			t.Parallel()
-			want(t, Probe(t.Context(), serve(t, behave), "/", Timeout), "GET / got no answer: the connection was reset")
+			want(t, probe(t.Context(), serve(t, behave), "/", timeout), "GET / got no answer: the connection was reset")
 		})
 	}
 }
@@ -147,7 +171,7 @@ func TestProbeUnreadRequest(t *testing.T) {
 		io.ReadFull(conn, make([]byte, 4))
 		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n")
 	})
-	want(t, Probe(t.Context(), port, "/"+strings.Repeat("x", 1000), Timeout), "")
+	want(t, probe(t.Context(), port, "/"+strings.Repeat("x", 1000), timeout), "")
 }
 
 // misbehaviours are those that only the deadline ends.
@@ -171,7 +195,7 @@ func TestProbeDeadline(t *testing.T) {
 			t.Parallel()
 			const timeout = 300 * time.Millisecond
 			began := time.Now()
-			want(t, Probe(t.Context(), serve(t, behave), "/", timeout), "no answer to GET / within 0.3 s")
+			want(t, probe(t.Context(), serve(t, behave), "/", timeout), "no answer to GET / within 0.3 s")
 			if took := time.Since(began); took < timeout {
 				t.Errorf("it gave up after %v", took)
 			}
@@ -188,16 +212,16 @@ func TestProbeEndless(t *testing.T) {
 			}
 		}
 	}
-	want(t, Probe(t.Context(), serve(t, flood("")), "/", Timeout), "the answer to GET / is not HTTP")
-	want(t, Probe(t.Context(), serve(t, flood("HTTP/1.0 503 No\r\n")), "/", Timeout), "GET / answered 503")
-	want(t, Probe(t.Context(), serve(t, flood("HTTP/1.0 200 OK\r\n\r\n")), "/", Timeout), "")
+	want(t, probe(t.Context(), serve(t, flood("")), "/", timeout), "the answer to GET / is not HTTP")
+	want(t, probe(t.Context(), serve(t, flood("HTTP/1.0 503 No\r\n")), "/", timeout), "GET / answered 503")
+	want(t, probe(t.Context(), serve(t, flood("HTTP/1.0 200 OK\r\n\r\n")), "/", timeout), "")
 }
 
 func TestProbeCancelled(t *testing.T) {
 	t.Parallel()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Probe(cancelled, serve(t, answer("HTTP/1.0 200 OK\r\n\r\n")), "/", Timeout); !errors.Is(err, context.Canceled) {
+	if err := probe(cancelled, serve(t, answer("HTTP/1.0 200 OK\r\n\r\n")), "/", timeout); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -206,7 +230,7 @@ func TestProbeCancelled(t *testing.T) {
 		cancel()
 		hang(conn)
 	})
-	if err := Probe(ctx, port, "/", Timeout); !errors.Is(err, context.Canceled) {
+	if err := probe(ctx, port, "/", timeout); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled while it waits: got %v", err)
 	}
 }
@@ -214,12 +238,12 @@ func TestProbeCancelled(t *testing.T) {
 func TestExplainLocalShortage(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
-		err := explain(&net.OpError{Op: "dial", Err: errno}, "/", Timeout)
+		err := (&Probe{}).explain(&net.OpError{Op: "dial", Err: errno})
 		if !errors.Is(err, ErrNoVerdict) || !errors.Is(err, errno) {
 			t.Errorf("%v: got %v", errno, err)
 		}
 	}
-	if err := explain(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "/", Timeout); errors.Is(err, ErrNoVerdict) {
+	if err := (&Probe{}).explain(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}); errors.Is(err, ErrNoVerdict) {
 		t.Errorf("a refusal is the service's: %v", err)
 	}
 }

@@ -27,14 +27,18 @@ func TestProbeLeavesNothing(t *testing.T) {
 		serve(t, answer("HTTP/1.0 200 OK\r\n\r\n")), serve(t, answer("nonsense\n")), serve(t, answer("")),
 		serve(t, func(conn net.Conn) { conn.(*net.TCPConn).SetLinger(0) }), 1,
 	}
+	answering := ports
 	for _, behave := range misbehaviours {
 		ports = append(ports, serve(t, behave))
 	}
 	round := func() {
 		for _, port := range ports {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			Probe(ctx, port, "/", Timeout)
+			probe(ctx, port, "/", timeout)
 			cancel()
+		}
+		for _, port := range answering {
+			poll(t, port, "/")
 		}
 	}
 	round() // once first: the runtime opens its poller

@@ -35,5 +35,5 @@ func TestProbeFullQueue(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	want(t, Probe(t.Context(), port, "/", 100*time.Millisecond), "no answer to GET / within 0.1 s")
+	want(t, probe(t.Context(), port, "/", 100*time.Millisecond), "no answer to GET / within 0.1 s")
 }

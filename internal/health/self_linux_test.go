@@ -37,7 +37,7 @@ func TestProbeOfALocalPort(t *testing.T) {
 	}
 	for range 20 {
 		for _, port := range []int{40000, 40001} {
-			want(t, Probe(t.Context(), port, "/", Timeout), "connection refused")
+			want(t, probe(t.Context(), port, "/", timeout), "connection refused")
 		}
 	}
 	for _, addr := range []string{":40000", ":40001"} {

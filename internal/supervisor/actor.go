@@ -33,7 +33,8 @@ type service struct {
 	pkg       packages.Service
 	read      bool               // pkg was read since the service was started
 	executed  bool               // the program of this run was executed
-	endProbes context.CancelFunc // ends the probes under way
+	ctx       context.Context    // of the probes of this run
+	endProbes context.CancelFunc // ends ctx
 	startedAt time.Time
 	upSince   time.Time
 	retryAt   time.Time     // when the back-off ends
@@ -152,12 +153,17 @@ func (s *service) arm(d time.Duration) {
 	s.timer.Reset(d)
 }
 
-// armCheck sets the deadline to the next check. A service with failures is also checked at the
-// moment when it has been up for stable, because a check that passes then clears them.
-func (s *service) armCheck() {
+// watch has the service checked. A service with failures is also checked at the moment when it has
+// been up for stable, because a check that passes then clears them.
+func (s *service) watch() {
+	if s.failures == 0 {
+		s.timer.Stop()
+		s.sup.rounds.watch(s.check(true))
+		return
+	}
 	now := time.Now()
-	at := nextCheck(s.name, s.sup.began, now, s.sup.interval)
-	if confirm := s.upSince.Add(stable); s.failures > 0 && confirm.After(now) && confirm.Before(at) {
+	at := s.sup.rounds.next(momentOf(s.name), now)
+	if confirm := s.upSince.Add(stable); confirm.After(now) && confirm.Before(at) {
 		at = confirm
 	}
 	s.arm(at.Sub(now))

@@ -42,11 +42,12 @@ func TestChecksShareMoments(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	for _, interval := range []time.Duration{time.Millisecond, DefaultInterval, 1 << 60} {
+		r := rounds{began: began, interval: interval}
 		shares := map[time.Duration]int{}
 		for i := range 1000 {
 			name := fmt.Sprintf("service-%d", i)
 			for _, now := range []time.Duration{0, interval / 3, interval, 5*interval + 1} {
-				in := nextCheck(name, began, began.Add(now), interval).Sub(began)
+				in := r.next(momentOf(name), began.Add(now)).Sub(began)
 				if in <= now || in > now+interval {
 					t.Fatalf("%s is checked %v after %v, with an interval of %v", name, in, now, interval)
 				}

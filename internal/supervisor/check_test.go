@@ -9,17 +9,17 @@ import (
 	"zr/internal/health"
 )
 
-// kv is checked 7 s after its supervisor began, and then every 10 s: nextCheck.
+// kv is checked 8 s after its supervisor began, and then every 10 s: rounds.
 func TestChecksKeepTheirInterval(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.up("kv")
 		w.set(func() { w.watched = true })
 		w.at(40 * time.Second)
 		w.expect(`
-			7s probe 101
-			17s probe 101
-			27s probe 101
-			37s probe 101
+			8s probe 101
+			18s probe 101
+			28s probe 101
+			38s probe 101
 		`)
 	})
 }
@@ -30,8 +30,8 @@ func TestFailedCheckRestarts(t *testing.T) {
 		w.set(func() { p.ill, p.slow = errors.New("GET /health answered 500"), 400*time.Millisecond })
 		w.at(10 * time.Second)
 		w.expect(`
-			7s SIGTERM 101
-			7.4s exit 101: exit status 0
+			8s SIGTERM 101
+			8.4s exit 101: exit status 0
 			restart kv 102 after failure 1: GET /health answered 500
 		`)
 	})
@@ -44,7 +44,7 @@ func TestFailedCheckOfADeafOne(t *testing.T) {
 		w.set(func() { p.takes, p.deaf = hangs, true })
 		w.at(12 * time.Second)
 		w.expect(`
-			9s SIGTERM 101
+			10s SIGTERM 101
 			SIGKILL 101
 			exit 101: signal: killed
 			restart kv 102 after failure 1: no answer to GET /health within 2 s
@@ -73,14 +73,14 @@ func TestChecksThatCannotBeMadeAreNotCounted(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
 		w.set(func() { p.ill, w.watched = fmt.Errorf("%w: too many open files", health.ErrNoVerdict), true })
-		w.at(8500 * time.Millisecond)
+		w.at(9500 * time.Millisecond)
 		w.set(func() { p.ill = nil })
-		w.at(20 * time.Second)
+		w.at(21 * time.Second)
 		w.expect(`
-			7s probe 101
 			8s probe 101
 			9s probe 101
-			17s probe 101
+			10s probe 101
+			18s probe 101
 		`)
 		if n := w.info("kv").Failures; n != 0 {
 			t.Errorf("%d failures", n)
@@ -92,18 +92,53 @@ func TestChecksThatCannotBeMadeAreNotCounted(t *testing.T) {
 // an interval is not joined by another.
 func TestSlowChecksStayInStep(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.sup.interval = time.Second
+		w.sup.rounds.interval = time.Second
 		p := w.up("kv")
 		w.set(func() { w.watched, p.takes = true, 700*time.Millisecond })
 		w.at(2 * time.Second)
 		w.set(func() { p.takes = 1500 * time.Millisecond })
 		w.at(5 * time.Second)
 		w.expect(`
-			700ms probe 101
-			1.7s probe 101
-			2.7s probe 101
-			4.7s probe 101
+			800ms probe 101
+			1.8s probe 101
+			2.8s probe 101
+			4.8s probe 101
 		`)
+	})
+}
+
+// Many services are not made to answer at once, and those that hang do not delay the others.
+func TestChecksOfManyServices(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const services, hanging = 1000, 250
+		names := make([]string, services)
+		for i := range names {
+			names[i] = fmt.Sprint("s", i)
+			w.install(names[i], 10000+i)
+			w.start(names[i])
+		}
+		w.restartClock()
+		w.set(func() {
+			for i, p := range w.procs {
+				if p.takes = 3 * time.Millisecond; i%(services/hanging) == 0 {
+					p.takes = hangs
+				} else {
+					p.ill = errors.New("ill")
+				}
+			}
+		})
+		w.at(DefaultInterval + healthTimeout + time.Second)
+		for _, name := range names {
+			info := w.info(name)
+			first := w.zero.Truncate(time.Second) // when the supervisor began
+			late := info.LastErrorAt.Sub(first) % (DefaultInterval / moments)
+			if info.Failures != 1 || late > 200*time.Millisecond {
+				t.Errorf("%s has %d failures, the check ended %v after its moment", name, info.Failures, late)
+			}
+		}
+		if w.mostAsked > 100 {
+			t.Errorf("%d services were asked at once", w.mostAsked)
+		}
 	})
 }
 

@@ -65,10 +65,31 @@ func (w *world) Holder(port int) string {
 	return w.holders[port]
 }
 
-func (p *proc) Probe(ctx context.Context) error {
+// An answer is the verdict of a fake process on itself, once it has one.
+type answer chan error
+
+func (a answer) Wait(ctx context.Context) error {
+	select {
+	case err := <-a:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (a answer) Poll() (bool, error) {
+	select {
+	case err := <-a:
+		return true, err
+	default:
+		return false, nil
+	}
+}
+
+func (p *proc) Ask() Question {
 	w := p.w
 	w.mu.Lock()
-	w.probing++
+	defer w.mu.Unlock()
 	if w.watched {
 		w.noteLocked("probe %d", p.pid)
 	}
@@ -76,16 +97,26 @@ func (p *proc) Probe(ctx context.Context) error {
 	if err == nil && time.Since(p.born) < p.ready {
 		err = health.ErrRefused
 	}
-	w.mu.Unlock()
-	defer w.set(func() { w.probing-- })
-	ctx, cancel := context.WithTimeout(ctx, p.pkg.HealthTimeout)
-	defer cancel()
-	select {
-	case <-ctx.Done():
-		return errors.New("no answer to GET /health within 2 s")
-	case <-time.After(takes):
-		return err
+	if takes > p.pkg.HealthTimeout {
+		err, takes = errors.New("no answer to GET /health within 2 s"), p.pkg.HealthTimeout
 	}
+	a := make(answer, 1)
+	if takes == 0 {
+		a <- err
+		return a
+	}
+	hung := takes == p.pkg.HealthTimeout
+	if !hung {
+		w.asked++
+		w.mostAsked = max(w.mostAsked, w.asked)
+	}
+	time.AfterFunc(takes, func() {
+		if !hung {
+			w.set(func() { w.asked-- })
+		}
+		a <- err
+	})
+	return a
 }
 
 const hangs = time.Hour // for proc.takes

@@ -36,6 +36,9 @@ func (p *puppet) look() view {
 	}
 	v := <-reply
 	v.ports = ports
+	if v.state == "running" && !v.armed && p.probing.Load() == 0 { // rounds watch it
+		v.armed, v.until = true, p.rounds.next(momentOf("kv"), time.Now())
+	}
 	return v
 }
 
@@ -43,6 +46,11 @@ func (p *puppet) look() view {
 func (p *puppet) settle() {
 	synctest.Wait()
 	svc := p.look()
+	if svc.state != "running" && svc.state != "starting" { // a round drops its check
+		time.Sleep(patience)
+		synctest.Wait()
+		svc = p.look()
+	}
 	now := svc.state
 	if now != p.was {
 		p.seen[transition{p.was, now}] = true

@@ -62,6 +62,7 @@ func (m spawnedMsg) deliver(s *service) {
 	s.proc = m.proc
 	s.startedAt = time.Now()
 	s.lastProbe, s.executed = nil, false
+	s.ctx, s.endProbes = context.WithCancel(context.Background())
 	go s.awaitExit(s.run, s.proc, s.pkg.Port)
 	if !s.wanted {
 		s.terminate()
@@ -71,7 +72,7 @@ func (m spawnedMsg) deliver(s *service) {
 	s.startLeft = s.pkg.StartTimeout
 	s.arm(min(s.startLeft, startStep))
 	s.publish()
-	go s.poll(s.beginProbes(), s.run, s.proc)
+	go s.poll(s.ctx, s.run, s.proc)
 }
 
 func (m executedMsg) deliver(s *service) {
@@ -98,19 +99,13 @@ func (s *service) awaitExit(run int, proc Process, port int) {
 	s.send(exitedMsg{run, why, never})
 }
 
-// beginProbes returns the context of the next probes.
-func (s *service) beginProbes() (ctx context.Context) {
-	ctx, s.endProbes = context.WithCancel(context.Background())
-	return ctx
-}
-
 // poll probes a new process until it is healthy or ctx ends.
 func (s *service) poll(ctx context.Context, run int, proc Process) {
 	if proc.Executed() != nil || !s.send(executedMsg{run}) {
 		return
 	}
 	for began := time.Now(); ; {
-		err := proc.Probe(ctx)
+		err := proc.Ask().Wait(ctx)
 		if !s.send(probedMsg{run, err}) || err == nil {
 			return
 		}
@@ -143,7 +138,6 @@ func (m probedMsg) deliver(s *service) {
 }
 
 func (s *service) healthy() {
-	s.endProbes()
 	s.state = running
 	s.upSince = time.Now()
 	if !s.first {
@@ -153,18 +147,16 @@ func (s *service) healthy() {
 	s.publish()
 	s.answerStarts(startReply{port: s.pkg.Port})
 	s.endAttempt()
-	s.armCheck()
+	s.watch()
 }
 
-// check probes a running service once. It sets no deadline: the probe has its own and always
-// reports.
-func (s *service) check() {
-	ctx, run, proc := s.beginProbes(), s.run, s.proc
-	go func() { s.send(probedMsg{run, proc.Probe(ctx)}) }()
+// check returns a check of this run.
+func (s *service) check(repeat bool) check {
+	run := s.run
+	return check{s.ctx, s.name, s.proc, func(err error) { s.send(probedMsg{run, err}) }, repeat}
 }
 
 func (s *service) checked(err error) {
-	s.endProbes()
 	switch {
 	case errors.Is(err, health.ErrNoVerdict):
 		s.arm(retryCheck)
@@ -182,7 +174,7 @@ func (s *service) checked(err error) {
 		s.publish()
 	}
 	s.misses = 0
-	s.armCheck()
+	s.watch()
 }
 
 // deadline runs when the timer fires. late reports whether the daemon or the machine was paused.
@@ -192,9 +184,9 @@ func (s *service) deadline(late bool) {
 		s.startStep(late)
 	case running:
 		if late { // the service may have been paused too
-			s.armCheck()
+			s.watch()
 		} else {
-			s.check()
+			s.sup.rounds.once(s.check(false))
 		}
 	case ending:
 		s.kill()

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"zr/internal/health"
 	"zr/internal/packages"
 )
 
@@ -76,7 +75,7 @@ func (p *puppet) Load(name string) (packages.Service, error) {
 		return packages.Service{}, err
 	}
 	return packages.Service{
-		Name: name, Port: 9200, StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: health.Timeout,
+		Name: name, Port: 9200, StartTimeout: startTimeout, StopTimeout: grace, HealthTimeout: healthTimeout,
 	}, nil
 }
 
@@ -91,15 +90,26 @@ func (p *puppet) Start(packages.Service) (Process, error) {
 	return p, nil
 }
 
-func (p *puppet) Probe(ctx context.Context) error {
+// Ask begins a probe that an event answers, or the time.
+func (p *puppet) Ask() Question {
 	p.probing.Add(1)
-	defer p.probing.Add(-1)
-	limit := time.NewTimer(health.Timeout)
-	defer limit.Stop()
+	return slow{p, time.NewTimer(healthTimeout)}
+}
+
+type slow struct {
+	p     *puppet
+	limit *time.Timer
+}
+
+func (slow) Poll() (bool, error) { return false, nil }
+
+func (s slow) Wait(ctx context.Context) error {
+	defer s.p.probing.Add(-1)
+	defer s.limit.Stop()
 	select {
-	case err := <-p.answer:
+	case err := <-s.p.answer:
 		return err
-	case <-limit.C:
+	case <-s.limit.C:
 		return errors.New("no answer")
 	case <-ctx.Done():
 		return ctx.Err()
@@ -248,7 +258,7 @@ func (p *puppet) passDeadline() bool {
 			}
 		}
 	case p.probing.Load() == 1:
-		time.Sleep(health.Timeout)
+		time.Sleep(healthTimeout)
 	default:
 		return false
 	}

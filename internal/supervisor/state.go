@@ -1,9 +1,6 @@
 package supervisor
 
-import (
-	"hash/fnv"
-	"time"
-)
+import "time"
 
 // A state says how a service is. service.wanted says, apart from it, whether a client wants it up.
 type state int
@@ -43,7 +40,7 @@ var table = [states]row{
 	spawning: {"spawning", false, false, "starting", []state{starting, ending, backingOff, failed, gone, loading}},
 	// Deadline: the next step of the start timeout.
 	starting: {"starting", true, true, "starting", []state{running, ending, backingOff, failed}},
-	// Deadline: the next check; none while a probe is under way.
+	// Deadline: the next check, if rounds do not watch the service.
 	running: {"running", true, true, "running", []state{ending, backingOff, failed}},
 	// Deadline: the end of the grace, then SIGKILL.
 	ending: {"ending", true, true, "starting", []state{killed, backingOff, loading, failed, gone}},
@@ -57,15 +54,13 @@ var table = [states]row{
 
 func (s state) String() string { return table[s].name }
 
-// These figures are those of zacor's daemon, which has no killTimeout, stable, retryCheck and
-// moments.
+// These figures are those of zacor's daemon, which has no killTimeout, stable and retryCheck.
 const (
 	maxFailures = 5                // failures in a row after which the service is given up
 	maxBackoff  = 60 * time.Second // never reached while maxFailures is 5
 	killTimeout = 5 * time.Second  // from SIGKILL until the process counts as stuck
 	stable      = 10 * time.Second // of health, after which failures are forgotten
 	retryCheck  = time.Second      // from a check that was tolerated or had no verdict to the next
-	moments     = 20               // in an interval, at which services are checked
 )
 
 // backoff returns how long to wait before the restart that follows the given number of failures in
@@ -95,19 +90,4 @@ func pollGap(elapsed time.Duration, reached bool) time.Duration {
 		return min(max(elapsed/22, 2*time.Millisecond), time.Second)
 	}
 	return min(max(elapsed/200, time.Millisecond), 100*time.Millisecond)
-}
-
-// nextCheck returns when, after now, a running service is checked. Each interval, counted from
-// began, has a few moments for checks, and the name of a service decides which is its own. If all
-// services were checked at once, they would load the machine; if each had its own time, each would
-// wake it.
-func nextCheck(name string, began, now time.Time, interval time.Duration) time.Time {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	moment := h.Sum64() >> 1 % moments // the lowest bit of the hash is a mere parity
-	first := began.Add(interval / moments * time.Duration(moment))
-	if now.Before(first) {
-		return first
-	}
-	return first.Add(now.Sub(first)/interval*interval + interval)
 }

@@ -37,12 +37,18 @@ type Process interface {
 	Count() int      // how many processes it is; 0: unknown
 	Exited() bool    // reports whether it has exited, which Wait will say; false if unknown
 	Executed() error // waits until its program runs, or returns why it never will
-	// Probe returns nil if the service is healthy and this process answered. health.ErrNoVerdict
-	// says nothing about the service. A *ForeignError fails a start at once.
-	Probe(context.Context) error
+	Ask() Question   // begins a probe, without waiting
 	Terminate()
 	Kill()
 	Wait() (how string) // returns how it exited once all of it is gone; called once
+}
+
+// A Question is a probe under way. Its verdict is nil if the service is healthy and this process
+// answered. health.ErrNoVerdict says nothing about the service. A *ForeignError fails a start at
+// once. One goroutine calls Poll until the verdict is known, or calls Wait.
+type Question interface {
+	Poll() (known bool, verdict error) // does not wait
+	Wait(context.Context) error        // waits for the verdict until the context ends
 }
 
 // DefaultInterval is how often a running service is checked.
@@ -53,10 +59,9 @@ var ErrShutdown = errors.New("the daemon is shutting down")
 
 // A Supervisor is safe for concurrent use.
 type Supervisor struct {
-	sys      System
-	log      *log.Logger
-	interval time.Duration
-	began    time.Time
+	sys    System
+	log    *log.Logger
+	rounds rounds
 
 	mu       sync.Mutex
 	services map[string]*service
@@ -67,7 +72,7 @@ type Supervisor struct {
 // New returns a Supervisor without services. It checks running services every interval.
 func New(sys System, logger *log.Logger, interval time.Duration) *Supervisor {
 	return &Supervisor{
-		sys: sys, log: logger, interval: interval, began: time.Now(),
+		sys: sys, log: logger, rounds: rounds{began: time.Now(), interval: interval},
 		services: make(map[string]*service),
 		ports:    make(map[int]string),
 	}

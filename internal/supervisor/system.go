@@ -77,10 +77,42 @@ type instance struct {
 	inode atomic.Uint32 // of the listener that was found to be its own; it is not looked up again
 }
 
-// Probe returns nil if the service is healthy. It looks at the owner of the port whatever the reply
-// was: another process that answers 404, or nothing, keeps the service from its port just as well.
-func (i *instance) Probe(ctx context.Context) error {
-	err := health.Probe(ctx, i.pkg.Port, i.pkg.Health, i.pkg.HealthTimeout)
+// A question is a probe whose reply counts only if the process has the port.
+type question struct {
+	instance *instance
+	probe    *health.Probe
+	known    bool
+	reply    error // the verdict of the probe, once known
+}
+
+func (i *instance) Ask() Question {
+	return &question{instance: i, probe: health.Start(i.pkg.Port, i.pkg.Health, i.pkg.HealthTimeout)}
+}
+
+// Poll leaves it to Wait to look for the owner of a new listener, which takes time.
+func (q *question) Poll() (known bool, verdict error) {
+	if !q.known {
+		q.known, q.reply = q.probe.Poll()
+	}
+	return q.known && q.instance.listens(), q.reply
+}
+
+func (q *question) Wait(ctx context.Context) error {
+	if !q.known {
+		q.reply = q.probe.Wait(ctx)
+	}
+	return q.instance.judge(q.reply)
+}
+
+// listens reports whether the listener on the port is surely the process's.
+func (i *instance) listens() bool {
+	inode, err := i.table.Listener(i.pkg.Port)
+	return err == nil && inode == i.inode.Load()
+}
+
+// judge looks at the owner of the port whatever the reply was: another process that answers 404, or
+// nothing, keeps the service from its port just as well.
+func (i *instance) judge(err error) error {
 	if errors.Is(err, health.ErrNoVerdict) {
 		return err
 	}

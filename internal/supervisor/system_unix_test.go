@@ -43,7 +43,7 @@ func TestProbeWithoutDescriptors(t *testing.T) {
 	}
 	i := &instance{table: &fakeTable{listeners: []uint32{7, 7}}}
 	i.pkg = packages.Service{Port: l.Addr().(*net.TCPAddr).Port, Health: "/", HealthTimeout: time.Second}
-	if err := i.Probe(t.Context()); !errors.Is(err, health.ErrNoVerdict) {
+	if err := i.Ask().Wait(t.Context()); !errors.Is(err, health.ErrNoVerdict) {
 		t.Errorf("got %v", err)
 	}
 }
