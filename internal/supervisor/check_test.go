@@ -9,17 +9,16 @@ import (
 	"zr/internal/health"
 )
 
-// kv is checked 8 s after its supervisor began, and then every 10 s: rounds.
+// The name of kv gives it the moment 8 s after its supervisor began, and every 10 s from then on.
 func TestChecksKeepTheirInterval(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.up("kv")
 		w.set(func() { w.watched = true })
-		w.at(40 * time.Second)
+		w.at(30 * time.Second)
 		w.expect(`
 			8s probe 101
 			18s probe 101
 			28s probe 101
-			38s probe 101
 		`)
 	})
 }
@@ -27,24 +26,26 @@ func TestChecksKeepTheirInterval(t *testing.T) {
 func TestFailedCheckRestarts(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
-		w.set(func() { p.ill, p.slow = errors.New("GET /health answered 500"), 400*time.Millisecond })
-		w.at(10 * time.Second)
+		w.set(func() { p.slow = 400 * time.Millisecond })
+		w.failCheck("kv")
+		w.wait(backoff(1))
 		w.expect(`
-			8s SIGTERM 101
-			8.4s exit 101: exit status 0
-			restart kv 102 after failure 1: GET /health answered 500
+			0s SIGTERM 101
+			400ms exit 101: exit status 0
+			restart kv 102 after failure 1: ill
 		`)
 	})
 }
 
-// The back-off is the grace: a restart costs no time beyond it.
-func TestFailedCheckOfADeafOne(t *testing.T) {
+// A check fails after health-timeout. The back-off is the grace, so that the restart is not late.
+func TestCheckWithoutAnAnswer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
 		w.set(func() { p.takes, p.deaf = hangs, true })
-		w.at(12 * time.Second)
+		w.untilCheck()
+		w.at(healthTimeout + backoff(1) + 100*time.Millisecond)
 		w.expect(`
-			10s SIGTERM 101
+			2s SIGTERM 101
 			SIGKILL 101
 			exit 101: signal: killed
 			restart kv 102 after failure 1: no answer to GET /health within 2 s
@@ -52,35 +53,36 @@ func TestFailedCheckOfADeafOne(t *testing.T) {
 	})
 }
 
-// An exit is noticed at once, also while a check waits for its answer, whose end is
-// then nobody's failure.
+// An exit is noticed at once, even while a check waits for its answer. The check does not count then.
 func TestExitDuringACheck(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
 		w.set(func() { p.takes = hangs })
-		w.at(8 * time.Second)
+		w.untilCheck()
+		w.at(time.Second)
 		p.exit("signal: segmentation fault")
-		w.at(16 * time.Second)
+		w.wait(backoff(1) + 2*healthTimeout)
 		w.expect(`
-			8s exit 101: signal: segmentation fault
+			1s exit 101: signal: segmentation fault
 			restart kv 102 after failure 1: signal: segmentation fault
 		`)
 	})
 }
 
-// What the daemon could not ask is no failure; it asks again a second later, and then in step.
-func TestChecksThatCannotBeMadeAreNotCounted(t *testing.T) {
+// A check that cannot be made is no failure. It is made again after a second.
+func TestChecksWithoutAVerdict(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
-		w.set(func() { p.ill, w.watched = fmt.Errorf("%w: too many open files", health.ErrNoVerdict), true })
-		w.at(9500 * time.Millisecond)
+		w.set(func() { p.ill = fmt.Errorf("%w: too many open files", health.ErrNoVerdict) })
+		w.untilCheck()
+		w.set(func() { w.watched = true })
+		w.at(1500 * time.Millisecond)
 		w.set(func() { p.ill = nil })
-		w.at(21 * time.Second)
+		w.at(13 * time.Second)
 		w.expect(`
-			8s probe 101
-			9s probe 101
+			1s probe 101
+			2s probe 101
 			10s probe 101
-			18s probe 101
 		`)
 		if n := w.info("kv").Failures; n != 0 {
 			t.Errorf("%d failures", n)
@@ -88,26 +90,27 @@ func TestChecksThatCannotBeMadeAreNotCounted(t *testing.T) {
 	})
 }
 
-// A check that takes its time does not shift the next one, and one that takes more than
-// an interval is not joined by another.
-func TestSlowChecksStayInStep(t *testing.T) {
+// A slow check does not shift the next one. While a check takes longer than the interval, no other
+// begins.
+func TestSlowChecksKeepTheirMoments(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.sup.rounds.interval = time.Second
 		p := w.up("kv")
-		w.set(func() { w.watched, p.takes = true, 700*time.Millisecond })
-		w.at(2 * time.Second)
+		w.set(func() { p.takes = 700 * time.Millisecond })
+		w.untilCheck()
+		w.set(func() { w.watched = true })
+		w.at(1200 * time.Millisecond)
 		w.set(func() { p.takes = 1500 * time.Millisecond })
-		w.at(5 * time.Second)
+		w.at(4200 * time.Millisecond)
 		w.expect(`
-			800ms probe 101
-			1.8s probe 101
-			2.8s probe 101
-			4.8s probe 101
+			1s probe 101
+			2s probe 101
+			4s probe 101
 		`)
 	})
 }
 
-// Many services are not made to answer at once, and those that hang do not delay the others.
+// A thousand services are not asked at once. Services that hang do not delay the checks of others.
 func TestChecksOfManyServices(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const services, hanging = 1000, 250
@@ -149,35 +152,33 @@ func TestNoServiceDelaysAnother(t *testing.T) {
 		w.set(func() { kv.takes, kv.deaf, db.deaf = hangs, true, true })
 		w.stop("kv")
 		w.start("db")
-		if status := w.info("db").Status; status != "running" {
-			t.Errorf("db is %s", status)
-		}
-		w.stop("nope")
+		w.stop("unknown")
+		w.is("db", "running")
 		w.expect(`
 			0s SIGTERM 101
 			0s start db: ok
-			0s stop nope: ok
+			0s stop unknown: ok
 		`)
 	})
 }
 
-func TestStaleNewsIsDropped(t *testing.T) {
+// A message about a run that has ended changes nothing.
+func TestStaleMessages(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
-		w.at(backoff(1))
+		w.upAfter(1, "kv")
 		svc, _ := w.sup.forStart("kv")
 		before := w.info("kv")
 		svc.send(exitedMsg{run: 1, why: "late"})
 		svc.send(probedMsg{1, errors.New("late")})
-		w.at(3 * time.Second)
+		w.at(time.Second)
 		if after := w.info("kv"); after != before {
 			t.Errorf("%+v became %+v", before, after)
 		}
 	})
 }
 
-// So is what a probe of the current run, under way when it was to end, says.
-func TestNewsOfAnEndingRunIsDropped(t *testing.T) {
+// The result of a probe changes nothing while its run is being ended.
+func TestProbeOfAnEndingRun(t *testing.T) {
 	inWorld(t, func(w *world) {
 		p := w.up("kv")
 		w.set(func() { p.deaf = true })
@@ -198,12 +199,13 @@ func TestNewsOfAnEndingRunIsDropped(t *testing.T) {
 // The probes of a start end with its process.
 func TestNoProbesInABackoff(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
+		w.up("kv")
+		w.crash()
 		w.set(func() { w.setup = func(p *proc) { p.ready, p.dies = time.Hour, 10*time.Millisecond } })
-		w.at(backoff(1) + 500*time.Millisecond)
+		w.wait(backoff(1) + 500*time.Millisecond)
 		w.set(func() { w.watched = true })
 		w.forget()
-		w.at(backoff(1) + backoff(2) - 1)
+		w.wait(backoff(2) - time.Second)
 		w.expect("")
 	})
 }

@@ -132,19 +132,16 @@ func TestHealthRetries(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.change("kv", func(pkg *packages.Service) { pkg.HealthRetries = 2 })
 		p := w.up("kv")
-		w.set(func() { p.ill, w.watched = errors.New("ill"), true })
-		w.until("a check", func() bool { return len(w.journal) > 0 })
-		w.set(func() { p.ill = nil })
-		w.at(5 * time.Second)
-		w.expect(`
-			0s probe 101
-			1s probe 101
-		`)
 		w.set(func() { p.ill, p.deaf = errors.New("ill"), true })
-		w.until("a check", func() bool { return len(w.journal) > 0 })
+		w.untilCheck()
+		w.set(func() { p.ill, w.watched = nil, true })
+		w.at(5 * time.Second)
+		w.expect("1s probe 101")
+		w.set(func() { p.ill = errors.New("ill") })
+		w.untilCheck()
+		w.set(func() { w.watched = true })
 		w.at(2100 * time.Millisecond)
 		w.expect(`
-			0s probe 101
 			1s probe 101
 			2s probe 101
 			2s SIGTERM 101

@@ -293,6 +293,15 @@ func (w *world) failCheck(name string) {
 	w.until("a failed check", func() bool { return w.info(name).Failures > before })
 }
 
+// untilCheck lets time pass until the next probe of any service, and makes that moment zero.
+func (w *world) untilCheck() {
+	w.t.Helper()
+	w.set(func() { w.watched = true })
+	w.until("a check", func() bool { return len(w.journal) > 0 })
+	w.set(func() { w.watched = false })
+	w.forget()
+}
+
 // giveUp runs a service until it is failed because it cannot be spawned any more.
 func (w *world) giveUp(name string) {
 	w.t.Helper()
