@@ -79,7 +79,7 @@ func TestRestartFails(t *testing.T) {
 				w.up("kv")
 				w.crash()
 				w.forget()
-				w.setup, w.spawnErr = c.setup, c.spawnErr
+				w.set(func() { w.setup, w.spawnErr = c.setup, c.spawnErr })
 				w.wait(backoff(1))
 				w.zero = time.Now()
 				w.set(func() { w.setup, w.spawnErr = nil, nil })

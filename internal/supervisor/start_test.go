@@ -177,7 +177,7 @@ func TestStartDuringRestartWaitsForTheOutcome(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.up("kv")
 		w.crash()
-		w.setup = func(p *proc) { p.ready = 200 * time.Millisecond }
+		w.set(func() { w.setup = func(p *proc) { p.ready = 200 * time.Millisecond } })
 		w.at(backoff(1) / 2)
 		w.start("kv") // in the back-off
 		w.at(backoff(1))

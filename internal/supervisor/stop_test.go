@@ -164,7 +164,7 @@ func TestStartAfterStop(t *testing.T) {
 			w.setup = func(p *proc) { p.ready, p.slow = time.Hour, 2*time.Second }
 			w.start("kv")
 			w.at(11 * time.Second)
-			w.setup = nil
+			w.set(func() { w.setup = nil })
 		}, `
 			0s start kv: error: …
 			1s exit 101: exit status 0

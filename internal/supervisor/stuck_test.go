@@ -95,7 +95,7 @@ func TestStuckInAStart(t *testing.T) {
 		w.start("kv")
 		w.at(time.Minute)
 		w.last().exit("signal: killed")
-		w.setup = nil
+		w.set(func() { w.setup = nil })
 		w.at(time.Minute)
 		p := w.upAfter(4, "kv")
 		w.set(func() { p.slow = time.Second })

@@ -297,7 +297,11 @@ func (w *world) failCheck(name string) {
 func (w *world) untilCheck() {
 	w.t.Helper()
 	w.set(func() { w.watched = true })
-	w.until("a check", func() bool { return len(w.journal) > 0 })
+	w.until("a check", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.journal) > 0
+	})
 	w.set(func() { w.watched = false })
 	w.forget()
 }
