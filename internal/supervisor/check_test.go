@@ -11,11 +11,11 @@ import (
 
 // The name of kv gives it the moment 8 s after its supervisor began, and every 10 s from then on.
 func TestChecksKeepTheirInterval(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv")
-		w.set(func() { w.watched = true })
-		w.at(30 * time.Second)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.set(func() { s.watched = true })
+		s.at(30 * time.Second)
+		s.expect(`
 			8s probe 101
 			18s probe 101
 			28s probe 101
@@ -24,12 +24,12 @@ func TestChecksKeepTheirInterval(t *testing.T) {
 }
 
 func TestFailedCheckRestarts(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.slow = 400 * time.Millisecond })
-		w.failCheck("kv")
-		w.wait(backoff(1))
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.slow = 400 * time.Millisecond })
+		s.failCheck("kv")
+		s.wait(backoff(1))
+		s.expect(`
 			0s SIGTERM 101
 			400ms exit 101: exit status 0
 			restart kv 102 after failure 1: ill
@@ -39,12 +39,12 @@ func TestFailedCheckRestarts(t *testing.T) {
 
 // A check fails after health-timeout. The back-off is the grace, so that the restart is not late.
 func TestCheckWithoutAnAnswer(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.takes, p.deaf = hangs, true })
-		w.untilCheck()
-		w.at(healthTimeout + backoff(1) + 100*time.Millisecond)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.takes, p.deaf = hangs, true })
+		s.untilCheck()
+		s.at(healthTimeout + backoff(1) + 100*time.Millisecond)
+		s.expect(`
 			2s SIGTERM 101
 			SIGKILL 101
 			exit 101: signal: killed
@@ -55,14 +55,14 @@ func TestCheckWithoutAnAnswer(t *testing.T) {
 
 // An exit is noticed at once, even while a check waits for its answer. The check does not count then.
 func TestExitDuringACheck(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.takes = hangs })
-		w.untilCheck()
-		w.at(time.Second)
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.takes = hangs })
+		s.untilCheck()
+		s.at(time.Second)
 		p.exit("signal: segmentation fault")
-		w.wait(backoff(1) + 2*healthTimeout)
-		w.expect(`
+		s.wait(backoff(1) + 2*healthTimeout)
+		s.expect(`
 			1s exit 101: signal: segmentation fault
 			restart kv 102 after failure 1: signal: segmentation fault
 		`)
@@ -71,20 +71,20 @@ func TestExitDuringACheck(t *testing.T) {
 
 // A check that cannot be made is no failure. It is made again after a second.
 func TestChecksWithoutAVerdict(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.ill = fmt.Errorf("%w: too many open files", health.ErrNoVerdict) })
-		w.untilCheck()
-		w.set(func() { w.watched = true })
-		w.at(1500 * time.Millisecond)
-		w.set(func() { p.ill = nil })
-		w.at(13 * time.Second)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.ill = fmt.Errorf("%w: too many open files", health.ErrNoVerdict) })
+		s.untilCheck()
+		s.set(func() { s.watched = true })
+		s.at(1500 * time.Millisecond)
+		s.set(func() { p.ill = nil })
+		s.at(13 * time.Second)
+		s.expect(`
 			1s probe 101
 			2s probe 101
 			10s probe 101
 		`)
-		if n := w.info("kv").Failures; n != 0 {
+		if n := s.info("kv").Failures; n != 0 {
 			t.Errorf("%d failures", n)
 		}
 	})
@@ -93,16 +93,16 @@ func TestChecksWithoutAVerdict(t *testing.T) {
 // A slow check does not shift the next one. While a check takes longer than the interval, no other
 // begins.
 func TestSlowChecksKeepTheirMoments(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.sup.rounds.interval = time.Second
-		p := w.up("kv")
-		w.set(func() { p.takes = 700 * time.Millisecond })
-		w.untilCheck()
-		w.set(func() { w.watched = true })
-		w.at(1200 * time.Millisecond)
-		w.set(func() { p.takes = 1500 * time.Millisecond })
-		w.at(4200 * time.Millisecond)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.sup.rounds.interval = time.Second
+		p := s.up("kv")
+		s.set(func() { p.takes = 700 * time.Millisecond })
+		s.untilCheck()
+		s.set(func() { s.watched = true })
+		s.at(1200 * time.Millisecond)
+		s.set(func() { p.takes = 1500 * time.Millisecond })
+		s.at(4200 * time.Millisecond)
+		s.expect(`
 			1s probe 101
 			2s probe 101
 			4s probe 101
@@ -112,17 +112,17 @@ func TestSlowChecksKeepTheirMoments(t *testing.T) {
 
 // A thousand services are not asked at once. Services that hang do not delay the checks of others.
 func TestChecksOfManyServices(t *testing.T) {
-	inWorld(t, func(w *world) {
+	simulate(t, func(s *simulation) {
 		const services, hanging = 1000, 250
 		names := make([]string, services)
 		for i := range names {
 			names[i] = fmt.Sprint("s", i)
-			w.install(names[i], 10000+i)
-			w.start(names[i])
+			s.install(names[i], 10000+i)
+			s.start(names[i])
 		}
-		w.restartClock()
-		w.set(func() {
-			for i, p := range w.procs {
+		s.restartClock()
+		s.set(func() {
+			for i, p := range s.procs {
 				if p.takes = 3 * time.Millisecond; i%(services/hanging) == 0 {
 					p.takes = hangs
 				} else {
@@ -130,31 +130,31 @@ func TestChecksOfManyServices(t *testing.T) {
 				}
 			}
 		})
-		w.at(DefaultInterval + healthTimeout + time.Second)
+		s.at(DefaultInterval + healthTimeout + time.Second)
 		for _, name := range names {
-			info := w.info(name)
-			first := w.zero.Truncate(time.Second) // when the supervisor began
+			info := s.info(name)
+			first := s.zero.Truncate(time.Second) // when the supervisor began
 			late := info.LastErrorAt.Sub(first) % (DefaultInterval / moments)
 			if info.Failures != 1 || late > 200*time.Millisecond {
 				t.Errorf("%s has %d failures, the check ended %v after its moment", name, info.Failures, late)
 			}
 		}
-		if w.mostAsked > 100 {
-			t.Errorf("%d services were asked at once", w.mostAsked)
+		if s.mostAsked > 100 {
+			t.Errorf("%d services were asked at once", s.mostAsked)
 		}
 	})
 }
 
 func TestNoServiceDelaysAnother(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9300)
-		kv, db := w.up("kv"), w.up("db")
-		w.set(func() { kv.takes, kv.deaf, db.deaf = hangs, true, true })
-		w.stop("kv")
-		w.start("db")
-		w.stop("unknown")
-		w.is("db", "running")
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.install("db", 9300)
+		kv, db := s.up("kv"), s.up("db")
+		s.set(func() { kv.takes, kv.deaf, db.deaf = hangs, true, true })
+		s.stop("kv")
+		s.start("db")
+		s.stop("unknown")
+		s.is("db", "running")
+		s.expect(`
 			0s SIGTERM 101
 			0s start db: ok
 			0s stop unknown: ok
@@ -164,14 +164,14 @@ func TestNoServiceDelaysAnother(t *testing.T) {
 
 // A message about a run that has ended changes nothing.
 func TestStaleMessages(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.upAfter(1, "kv")
-		svc, _ := w.sup.forStart("kv")
-		before := w.info("kv")
+	simulate(t, func(s *simulation) {
+		s.upAfter(1, "kv")
+		svc, _ := s.sup.forStart("kv")
+		before := s.info("kv")
 		svc.send(exitedMsg{run: 1, why: "late"})
 		svc.send(probedMsg{1, errors.New("late")})
-		w.at(time.Second)
-		if after := w.info("kv"); after != before {
+		s.at(time.Second)
+		if after := s.info("kv"); after != before {
 			t.Errorf("%+v became %+v", before, after)
 		}
 	})
@@ -179,15 +179,15 @@ func TestStaleMessages(t *testing.T) {
 
 // The result of a probe changes nothing while its run is being ended.
 func TestProbeOfAnEndingRun(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.deaf = true })
-		w.stop("kv")
-		svc, _ := w.sup.forStart("kv")
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.deaf = true })
+		s.stop("kv")
+		svc, _ := s.sup.forStart("kv")
 		svc.send(probedMsg{1, nil})
 		svc.send(probedMsg{1, &ForeignError{Port: 9200}})
-		w.at(6 * time.Second)
-		w.expect(`
+		s.at(6 * time.Second)
+		s.expect(`
 			0s SIGTERM 101
 			5s SIGKILL 101
 			5s exit 101: signal: killed
@@ -198,14 +198,14 @@ func TestProbeOfAnEndingRun(t *testing.T) {
 
 // The probes of a start end with its process.
 func TestNoProbesInABackoff(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv")
-		w.crash()
-		w.set(func() { w.setup = func(p *proc) { p.ready, p.dies = time.Hour, 10*time.Millisecond } })
-		w.wait(backoff(1) + 500*time.Millisecond)
-		w.set(func() { w.watched = true })
-		w.forget()
-		w.wait(backoff(2) - time.Second)
-		w.expect("")
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.crash()
+		s.set(func() { s.setup = func(p *proc) { p.ready, p.dies = time.Hour, 10*time.Millisecond } })
+		s.wait(backoff(1) + 500*time.Millisecond)
+		s.set(func() { s.watched = true })
+		s.forget()
+		s.wait(backoff(2) - time.Second)
+		s.expect("")
 	})
 }

@@ -13,17 +13,17 @@ import (
 func TestLog(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		run  func(w *world)
+		run  func(s *simulation)
 		want string
 	}{
-		{"start, restart and stop", func(w *world) {
-			w.up("kv")
-			w.crash()
-			w.wait(backoff(1))
-			p := w.last()
-			w.set(func() { p.deaf = true })
-			w.stop("kv")
-			w.stop("kv")
+		{"start, restart and stop", func(s *simulation) {
+			s.up("kv")
+			s.crash()
+			s.wait(backoff(1))
+			p := s.last()
+			s.set(func() { p.deaf = true })
+			s.stop("kv")
+			s.stop("kv")
 		}, `
 			started service 'kv' on port 9200
 			service 'kv' unhealthy (failure 1/5): exit status 1
@@ -31,15 +31,15 @@ func TestLog(t *testing.T) {
 			service 'kv' restarted successfully
 			stopping service 'kv'
 		`},
-		{"restarts that fail", func(w *world) {
-			w.upAfter(2, "kv")
-			w.log.Reset()
-			w.set(func() { w.setup = func(p *proc) { p.ready = time.Hour } })
-			w.crash()
-			w.wait(backoff(3))
-			w.set(func() { w.spawnErr = errors.New("no") })
-			w.wait(time.Minute)
-			w.stop("kv")
+		{"restarts that fail", func(s *simulation) {
+			s.upAfter(2, "kv")
+			s.log.Reset()
+			s.set(func() { s.setup = func(p *proc) { p.ready = time.Hour } })
+			s.crash()
+			s.wait(backoff(3))
+			s.set(func() { s.spawnErr = errors.New("no") })
+			s.wait(time.Minute)
+			s.stop("kv")
 		}, `
 			service 'kv' unhealthy (failure 3/5): exit status 1
 			restarting 'kv' in BACKOFF 3
@@ -50,35 +50,35 @@ func TestLog(t *testing.T) {
 			service 'kv' unhealthy (failure 5/5): no
 			service 'kv' marked as failed after 5 consecutive failures
 		`},
-		{"a stop before the program is executed", func(w *world) {
-			w.setup = func(p *proc) { p.loads, p.deaf = time.Second, true }
-			w.start("kv")
-			w.stop("kv")
-			w.wait(time.Minute)
+		{"a stop before the program is executed", func(s *simulation) {
+			s.setup = func(p *proc) { p.loads, p.deaf = time.Second, true }
+			s.start("kv")
+			s.stop("kv")
+			s.wait(time.Minute)
 		}, `
 			stopping service 'kv'
 		`},
-		{"a start that fails", func(w *world) {
-			w.set(func() { w.spawnErr = errors.New("no") })
-			w.start("kv")
-			w.start("unknown")
-			w.stop("unknown")
+		{"a start that fails", func(s *simulation) {
+			s.set(func() { s.spawnErr = errors.New("no") })
+			s.start("kv")
+			s.start("unknown")
+			s.stop("unknown")
 		}, `
 			failed to start 'kv': no
 		`},
-		{"an eager start that fails", func(w *world) { w.startEager("unknown") }, `
+		{"an eager start that fails", func(s *simulation) { s.startEager("unknown") }, `
 			failed to start 'unknown': package 'unknown' not found
 			service 'unknown' unhealthy (failure 1/5): package 'unknown' not found
 			restarting 'unknown' in BACKOFF 1
 		`},
-		{"a tolerated check and a stuck process", func(w *world) {
-			w.change("kv", func(pkg *packages.Service) {
+		{"a tolerated check and a stuck process", func(s *simulation) {
+			s.change("kv", func(pkg *packages.Service) {
 				pkg.HealthRetries, pkg.Warnings = 1, []string{"package.toml: unknown key"}
 			})
-			p := w.up("kv")
-			w.set(func() { p.immortal, p.deaf = true, true })
-			w.failCheck("kv")
-			w.wait(time.Minute)
+			p := s.up("kv")
+			s.set(func() { p.immortal, p.deaf = true, true })
+			s.failCheck("kv")
+			s.wait(time.Minute)
 		}, `
 			package.toml: unknown key
 			started service 'kv' on port 9200
@@ -89,13 +89,13 @@ func TestLog(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				c.run(w)
+			simulate(t, func(s *simulation) {
+				c.run(s)
 				want := strings.ReplaceAll(strings.TrimSpace(c.want)+"\n", "\t", "")
 				for i, n := range []string{"1", "2", "3", "4"} {
 					want = strings.ReplaceAll(want, "BACKOFF "+n, backoff(i+1).String())
 				}
-				if got := w.log.String(); got != want {
+				if got := s.log.String(); got != want {
 					t.Errorf("got:\n%s\nwant:\n%s", got, want)
 				}
 			})

@@ -11,19 +11,19 @@ import (
 
 // A service that dies soon after each start is given up after the fifth failure in a row.
 func TestCrashLoop(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.setup = func(p *proc) { p.dies = 300 * time.Millisecond }
-		w.up("kv")
+	simulate(t, func(s *simulation) {
+		s.setup = func(p *proc) { p.dies = 300 * time.Millisecond }
+		s.up("kv")
 		for i := 1; i <= 4; i++ {
-			w.at(300 * time.Millisecond)
-			if info := w.info("kv"); info.Failures != i || info.RetryAt != time.Now().Add(backoff(i)) {
+			s.at(300 * time.Millisecond)
+			if info := s.info("kv"); info.Failures != i || info.RetryAt != time.Now().Add(backoff(i)) {
 				t.Errorf("status after failure %d: %+v", i, info)
 			}
-			w.wait(backoff(i))
-			w.zero = time.Now()
+			s.wait(backoff(i))
+			s.zero = time.Now()
 		}
-		w.at(10 * time.Minute)
-		w.expect(`
+		s.at(10 * time.Minute)
+		s.expect(`
 			exit 101: exit status 1
 			restart kv 102 after failure 1: exit status 1
 			exit 102: exit status 1
@@ -34,10 +34,10 @@ func TestCrashLoop(t *testing.T) {
 			0s restart kv 105 after failure 4: exit status 1
 			300ms exit 105: exit status 1
 		`)
-		if info := w.info("kv"); info.Restarts != 4 || info.Failures != 5 || !info.RetryAt.IsZero() {
+		if info := s.info("kv"); info.Restarts != 4 || info.Failures != 5 || !info.RetryAt.IsZero() {
 			t.Errorf("status in the end: %+v", info)
 		}
-		w.onlyFailed("kv", "exit status 1")
+		s.onlyFailed("kv", "exit status 1")
 	})
 }
 
@@ -75,19 +75,19 @@ func TestRestartFails(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				w.up("kv")
-				w.crash()
-				w.forget()
-				w.set(func() { w.setup, w.spawnErr = c.setup, c.spawnErr })
-				w.wait(backoff(1))
-				w.zero = time.Now()
-				w.set(func() { w.setup, w.spawnErr = nil, nil })
-				w.at(c.lasts + backoff(2) - 1)
-				w.is("kv", "starting")
-				w.at(c.lasts + backoff(2))
-				w.expect(c.want)
-				w.is("kv", "running")
+			simulate(t, func(s *simulation) {
+				s.up("kv")
+				s.crash()
+				s.forget()
+				s.set(func() { s.setup, s.spawnErr = c.setup, c.spawnErr })
+				s.wait(backoff(1))
+				s.zero = time.Now()
+				s.set(func() { s.setup, s.spawnErr = nil, nil })
+				s.at(c.lasts + backoff(2) - 1)
+				s.is("kv", "starting")
+				s.at(c.lasts + backoff(2))
+				s.expect(c.want)
+				s.is("kv", "running")
 			})
 		})
 	}
@@ -106,20 +106,20 @@ func TestTenSecondsOfHealthClearTheCount(t *testing.T) {
 		{"a check without an answer", 9 * time.Second, true, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				p := w.upAfter(1, "kv")
-				w.at(c.after)
+			simulate(t, func(s *simulation) {
+				p := s.upAfter(1, "kv")
+				s.at(c.after)
 				if c.hangs {
-					w.set(func() { p.takes = hangs })
-					w.at(11900 * time.Millisecond)
-					if n := w.info("kv").Failures; n != 1 {
+					s.set(func() { p.takes = hangs })
+					s.at(11900 * time.Millisecond)
+					if n := s.info("kv").Failures; n != 1 {
 						t.Errorf("%d failures before the check's timeout, want 1", n)
 					}
-					w.at(12100 * time.Millisecond)
+					s.at(12100 * time.Millisecond)
 				} else {
-					w.crash()
+					s.crash()
 				}
-				if n := w.info("kv").Failures; n != c.failures {
+				if n := s.info("kv").Failures; n != c.failures {
 					t.Errorf("%d failures, want %d", n, c.failures)
 				}
 			})
@@ -129,19 +129,19 @@ func TestTenSecondsOfHealthClearTheCount(t *testing.T) {
 
 // A failed check is tolerated health-retries times in a row, and made again after a second.
 func TestHealthRetries(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.change("kv", func(pkg *packages.Service) { pkg.HealthRetries = 2 })
-		p := w.up("kv")
-		w.set(func() { p.ill, p.deaf = errors.New("ill"), true })
-		w.untilCheck()
-		w.set(func() { p.ill, w.watched = nil, true })
-		w.at(5 * time.Second)
-		w.expect("1s probe 101")
-		w.set(func() { p.ill = errors.New("ill") })
-		w.untilCheck()
-		w.set(func() { w.watched = true })
-		w.at(2100 * time.Millisecond)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.change("kv", func(pkg *packages.Service) { pkg.HealthRetries = 2 })
+		p := s.up("kv")
+		s.set(func() { p.ill, p.deaf = errors.New("ill"), true })
+		s.untilCheck()
+		s.set(func() { p.ill, s.watched = nil, true })
+		s.at(5 * time.Second)
+		s.expect("1s probe 101")
+		s.set(func() { p.ill = errors.New("ill") })
+		s.untilCheck()
+		s.set(func() { s.watched = true })
+		s.at(2100 * time.Millisecond)
+		s.expect(`
 			1s probe 101
 			2s probe 101
 			2s SIGTERM 101
@@ -151,21 +151,21 @@ func TestHealthRetries(t *testing.T) {
 
 // Each restart reads the package again.
 func TestRestartReadsThePackage(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv")
-		w.set(func() { delete(w.installed, "kv") })
-		w.crash()
-		w.wait(backoff(1))
-		if info := w.info("kv"); info.Failures != 2 || info.LastError != "package 'kv' not found" {
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.set(func() { delete(s.installed, "kv") })
+		s.crash()
+		s.wait(backoff(1))
+		if info := s.info("kv"); info.Failures != 2 || info.LastError != "package 'kv' not found" {
 			t.Errorf("status while it is not installed: %+v", info)
 		}
-		w.install("kv", 9300)
-		w.change("kv", func(pkg *packages.Service) { pkg.Version, pkg.Binary = "2.0.0", "/kv2" })
-		w.wait(backoff(2))
-		if got, want := w.last().pkg, w.installed["kv"]; !reflect.DeepEqual(got, want) {
+		s.install("kv", 9300)
+		s.change("kv", func(pkg *packages.Service) { pkg.Version, pkg.Binary = "2.0.0", "/kv2" })
+		s.wait(backoff(2))
+		if got, want := s.last().pkg, s.installed["kv"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("spawned %+v, want %+v", got, want)
 		}
-		if info := w.info("kv"); info.Status != "running" || info.Version != "2.0.0" || info.Port != 9300 {
+		if info := s.info("kv"); info.Status != "running" || info.Version != "2.0.0" || info.Port != 9300 {
 			t.Errorf("status: %+v", info)
 		}
 	})
@@ -176,21 +176,21 @@ func TestRestartReadsThePackage(t *testing.T) {
 func TestGivenUp(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		requests func(*world)
+		requests func(*simulation)
 		end      string // status after a minute
 		want     string
 	}{
-		{"no request", func(*world) {}, "failed", `
+		{"no request", func(*simulation) {}, "failed", `
 			5s SIGKILL 105
 			5s exit 105: signal: killed
 		`},
-		{"start", func(w *world) { w.start("kv") }, "running", `
+		{"start", func(s *simulation) { s.start("kv") }, "running", `
 			5s SIGKILL 105
 			5s exit 105: signal: killed
 			5s spawn kv 106
 			5s start kv: ok
 		`},
-		{"start and stop", func(w *world) { w.start("kv"); w.stop("kv") }, "", `
+		{"start and stop", func(s *simulation) { s.start("kv"); s.stop("kv") }, "", `
 			0s start kv: error: service 'kv' was stopped
 			5s SIGKILL 105
 			5s exit 105: signal: killed
@@ -198,20 +198,20 @@ func TestGivenUp(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				p := w.upAfter(4, "kv")
-				w.set(func() { p.deaf = true })
-				w.failCheck("kv")
-				w.forget()
-				c.requests(w)
-				w.at(4 * time.Second)
-				if info := w.info("kv"); info.Status != "starting" || info.PID != 105 || info.Failures != 5 || !info.RetryAt.IsZero() {
+			simulate(t, func(s *simulation) {
+				p := s.upAfter(4, "kv")
+				s.set(func() { p.deaf = true })
+				s.failCheck("kv")
+				s.forget()
+				c.requests(s)
+				s.at(4 * time.Second)
+				if info := s.info("kv"); info.Status != "starting" || info.PID != 105 || info.Failures != 5 || !info.RetryAt.IsZero() {
 					t.Errorf("status with the process still there: %+v", info)
 				}
-				w.at(time.Minute)
-				w.expect(c.want)
-				w.is("kv", c.end)
-				if info := w.info("kv"); c.end == "running" && info.Failures+info.Restarts != 0 {
+				s.at(time.Minute)
+				s.expect(c.want)
+				s.is("kv", c.end)
+				if info := s.info("kv"); c.end == "running" && info.Failures+info.Restarts != 0 {
 					t.Errorf("status after the new start: %+v", info)
 				}
 			})
@@ -221,26 +221,26 @@ func TestGivenUp(t *testing.T) {
 
 // A failed service whose package was removed leaves the list with its next start.
 func TestStartOfAFailedServiceWithoutAPackage(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.giveUp("kv")
-		w.set(func() { delete(w.installed, "kv") })
-		w.start("kv")
-		w.nothingLeft()
+	simulate(t, func(s *simulation) {
+		s.giveUp("kv")
+		s.set(func() { delete(s.installed, "kv") })
+		s.start("kv")
+		s.nothingLeft()
 	})
 }
 
 // A start of a failed service counts its failures anew.
 func TestStartOfAFailedService(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.giveUp("kv")
-		w.set(func() { w.loadTime = time.Second })
-		w.start("kv")
-		if info := w.info("kv"); info.Status != "starting" || info.Failures != 0 || info.LastError != "" {
+	simulate(t, func(s *simulation) {
+		s.giveUp("kv")
+		s.set(func() { s.loadTime = time.Second })
+		s.start("kv")
+		if info := s.info("kv"); info.Status != "starting" || info.Failures != 0 || info.LastError != "" {
 			t.Errorf("status of the new start: %+v", info)
 		}
-		w.at(time.Second)
-		w.crash()
-		if info := w.info("kv"); info.Status != "starting" || info.Failures != 1 {
+		s.at(time.Second)
+		s.crash()
+		if info := s.info("kv"); info.Status != "starting" || info.Failures != 1 {
 			t.Errorf("status after its first failure: %+v", info)
 		}
 	})

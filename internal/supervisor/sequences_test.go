@@ -59,15 +59,15 @@ func (x *explorer) explore(prefix []event) {
 
 // run reports whether the last event of the sequence could happen.
 func (x *explorer) run(sequence []event) bool {
-	p := newPuppet(x.t, x.seen)
+	d := newDriver(x.t, x.seen)
 	for _, e := range x.before {
-		p.do(e)
+		d.do(e)
 	}
 	possible := true
 	for _, e := range sequence {
-		possible = p.do(e)
+		possible = d.do(e)
 	}
-	p.finish()
+	d.finish()
 	return possible
 }
 

@@ -10,38 +10,38 @@ import (
 
 // Fifty services that take 4 s each to end are gone after 4 s, and so is a service in a back-off.
 func TestShutdownIsSideBySide(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.setup = func(p *proc) { p.slow = 4 * time.Second }
+	simulate(t, func(s *simulation) {
+		s.setup = func(p *proc) { p.slow = 4 * time.Second }
 		for i := range 50 {
 			name := fmt.Sprintf("s%d", i)
-			w.install(name, 10000+i)
-			w.up(name)
+			s.install(name, 10000+i)
+			s.up(name)
 		}
-		w.up("kv")
-		w.crash()
-		w.shutdown()
-		w.at(4 * time.Second)
-		w.nothingLeft()
+		s.up("kv")
+		s.crash()
+		s.shutdown()
+		s.at(4 * time.Second)
+		s.nothingLeft()
 	})
 }
 
 // A shutdown waits for the end of every service, and refuses starts. Kill does so without grace.
 func TestShutdown(t *testing.T) {
 	slowKV := kvWhich(func(p *proc) { p.slow = 3 * time.Second })
-	spawningKV := func(w *world) {
-		w.spawnTime = time.Second
-		w.start("kv")
+	spawningKV := func(s *simulation) {
+		s.spawnTime = time.Second
+		s.start("kv")
 	}
 	for _, c := range []struct {
 		name     string
-		before   func(*world)
-		requests func(*world)
+		before   func(*simulation)
+		requests func(*simulation)
 		want     string
 	}{
-		{"a start waits for a stop", slowKV, func(w *world) {
-			w.stop("kv")
-			w.start("kv")
-			w.shutdown()
+		{"a start waits for a stop", slowKV, func(s *simulation) {
+			s.stop("kv")
+			s.start("kv")
+			s.shutdown()
 		}, `
 			0s SIGTERM 101
 			0s start kv: error: service 'kv' was stopped
@@ -49,29 +49,29 @@ func TestShutdown(t *testing.T) {
 			3s shutdown: ok
 			3s stop kv: ok
 		`},
-		{"it is being spawned", spawningKV, (*world).shutdown, `
+		{"it is being spawned", spawningKV, (*simulation).shutdown, `
 			0s start kv: error: …
 			1s spawn kv 101
 			1s SIGTERM 101
 			1s exit 101: signal: terminated
 			1s shutdown: ok
 		`},
-		{"the disk does not answer a restart", func(w *world) {
-			w.up("kv")
-			w.set(func() { w.loadTime = time.Hour })
-			w.crash()
-			w.wait(backoff(1))
-		}, (*world).shutdown, `
+		{"the disk does not answer a restart", func(s *simulation) {
+			s.up("kv")
+			s.set(func() { s.loadTime = time.Hour })
+			s.crash()
+			s.wait(backoff(1))
+		}, (*simulation).shutdown, `
 			0s shutdown: ok
 		`},
-		{"without grace", slowKV, (*world).kill, `
+		{"without grace", slowKV, (*simulation).kill, `
 			0s SIGKILL 101
 			0s exit 101: signal: killed
 			0s kill: ok
 		`},
-		{"it is being spawned, without grace", spawningKV, func(w *world) {
-			w.kill()
-			w.stop("kv") // gives no grace
+		{"it is being spawned, without grace", spawningKV, func(s *simulation) {
+			s.kill()
+			s.stop("kv") // gives no grace
 		}, `
 			0s start kv: error: …
 			1s spawn kv 101
@@ -80,10 +80,10 @@ func TestShutdown(t *testing.T) {
 			1s kill: ok
 			1s stop kv: ok
 		`},
-		{"cut short", slowKV, func(w *world) {
-			w.shutdown()
-			w.at(time.Second)
-			w.kill()
+		{"cut short", slowKV, func(s *simulation) {
+			s.shutdown()
+			s.at(time.Second)
+			s.kill()
 		}, `
 			0s SIGTERM 101
 			1s SIGKILL 101
@@ -93,17 +93,17 @@ func TestShutdown(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				w.install("db", 9300)
-				c.before(w)
-				w.restartClock()
-				c.requests(w)
-				w.at(2 * time.Hour)
-				w.expect(c.want)
-				w.nothingLeft()
-				w.start("kv")
-				w.start("db")
-				w.expect(`
+			simulate(t, func(s *simulation) {
+				s.install("db", 9300)
+				c.before(s)
+				s.restartClock()
+				c.requests(s)
+				s.at(2 * time.Hour)
+				s.expect(c.want)
+				s.nothingLeft()
+				s.start("kv")
+				s.start("db")
+				s.expect(`
 					start db: error: the daemon is shutting down
 					start kv: error: the daemon is shutting down
 				`)
@@ -116,17 +116,17 @@ func TestShutdown(t *testing.T) {
 func TestStartsAndStopsRaceWithShutdown(t *testing.T) {
 	for range 200 {
 		t.Run("", func(t *testing.T) {
-			inWorld(t, func(w *world) {
+			simulate(t, func(s *simulation) {
 				var answers atomic.Int32
 				for range 8 {
-					go func() { w.sup.Start("kv"); answers.Add(1) }()
-					go func() { w.sup.Stop("kv"); answers.Add(1) }()
+					go func() { s.sup.Start("kv"); answers.Add(1) }()
+					go func() { s.sup.Stop("kv"); answers.Add(1) }()
 				}
-				if err := w.sup.Shutdown(); err != nil {
+				if err := s.sup.Shutdown(); err != nil {
 					t.Error(err)
 				}
 				synctest.Wait()
-				w.nothingLeft()
+				s.nothingLeft()
 				if n := answers.Load(); n != 16 {
 					t.Errorf("%d of 16 were answered", n)
 				}
@@ -137,18 +137,18 @@ func TestStartsAndStopsRaceWithShutdown(t *testing.T) {
 
 // A start that found its service before the shutdown did may reach it later.
 func TestStartOvertakenByShutdown(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.slow = time.Second })
-		svc, _ := w.sup.forStart("kv")
-		w.shutdown()
-		w.stop("kv")
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.slow = time.Second })
+		svc, _ := s.sup.forStart("kv")
+		s.shutdown()
+		s.stop("kv")
 		reply := make(chan startReply, 1)
 		svc.send(startMsg{reply})
-		w.at(time.Minute)
+		s.at(time.Minute)
 		if r := <-reply; r.err != ErrShutdown {
 			t.Errorf("%+v", r)
 		}
-		w.nothingLeft()
+		s.nothingLeft()
 	})
 }

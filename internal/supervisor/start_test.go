@@ -12,15 +12,15 @@ import (
 
 // A start is answered when the service is healthy.
 func TestStart(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.setup = func(p *proc) { p.ready = 130 * time.Millisecond }
-		w.start("kv")
-		if info := w.info("kv"); info.Status != "starting" || info.PID != 101 || info.Port != 9200 {
+	simulate(t, func(s *simulation) {
+		s.setup = func(p *proc) { p.ready = 130 * time.Millisecond }
+		s.start("kv")
+		if info := s.info("kv"); info.Status != "starting" || info.PID != 101 || info.Port != 9200 {
 			t.Errorf("status while it starts: %+v", info)
 		}
-		w.at(time.Second)
-		w.start("kv")
-		w.expect(`
+		s.at(time.Second)
+		s.start("kv")
+		s.expect(`
 			0s spawn kv 101
 			130ms start kv: ok
 			1s start kv: ok
@@ -46,7 +46,7 @@ func TestStartFails(t *testing.T) {
 		`},
 		{"it exits, and the port is taken", func(p *proc) {
 			p.ready, p.dies = time.Hour, time.Second
-			p.w.holders[9200] = "pid 49 (caddy)"
+			p.sim.holders[9200] = "pid 49 (caddy)"
 		}, nil,
 			"exited before it was healthy: exit status 1: port 9200 is held by pid 49 (caddy)", `
 			0s spawn kv 101
@@ -94,12 +94,12 @@ func TestStartFails(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				w.setup, w.spawnErr = c.setup, c.spawnErr
-				w.start("kv")
-				w.at(time.Minute)
-				w.expect(c.want)
-				w.onlyFailed("kv", c.why)
+			simulate(t, func(s *simulation) {
+				s.setup, s.spawnErr = c.setup, c.spawnErr
+				s.start("kv")
+				s.at(time.Minute)
+				s.expect(c.want)
+				s.onlyFailed("kv", c.why)
 			})
 		})
 	}
@@ -119,31 +119,31 @@ func TestStartTimeout(t *testing.T) {
 		{300 * time.Millisecond, time.Hour, 300 * time.Millisecond, "failed"},
 	} {
 		t.Run(fmt.Sprint(c.timeout, c.ready), func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				w.change("kv", func(pkg *packages.Service) { pkg.StartTimeout = c.timeout })
-				w.setup = func(p *proc) { p.ready = c.ready }
-				w.start("kv")
-				w.at(c.reply - time.Millisecond)
-				w.is("kv", "starting")
-				w.at(c.reply + 100*time.Millisecond)
-				w.is("kv", c.status)
+			simulate(t, func(s *simulation) {
+				s.change("kv", func(pkg *packages.Service) { pkg.StartTimeout = c.timeout })
+				s.setup = func(p *proc) { p.ready = c.ready }
+				s.start("kv")
+				s.at(c.reply - time.Millisecond)
+				s.is("kv", "starting")
+				s.at(c.reply + 100*time.Millisecond)
+				s.is("kv", c.status)
 			})
 		})
 	}
 }
 
 func TestStartOfAnUnknownPackage(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.loadTime = time.Second
-		w.start("unknown")
-		w.start("unknown")
-		w.is("unknown", "")
-		w.at(time.Minute)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.loadTime = time.Second
+		s.start("unknown")
+		s.start("unknown")
+		s.is("unknown", "")
+		s.at(time.Minute)
+		s.expect(`
 			1s start unknown: error: package 'unknown' not found
 			1s start unknown: error: package 'unknown' not found
 		`)
-		w.nothingLeft()
+		s.nothingLeft()
 	})
 }
 
@@ -159,33 +159,33 @@ func TestStartsOfOneName(t *testing.T) {
 		{"error: …", func(p *proc) { p.ready, p.dies = time.Hour, 50*time.Millisecond }, "100ms exit 101: exit status 1"},
 	} {
 		t.Run(c.reply, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				w.setup, w.loadTime = c.setup, 50*time.Millisecond
-				w.start("kv")
-				w.start("kv")
-				w.at(70 * time.Millisecond)
-				w.start("kv")
-				w.at(time.Second)
+			simulate(t, func(s *simulation) {
+				s.setup, s.loadTime = c.setup, 50*time.Millisecond
+				s.start("kv")
+				s.start("kv")
+				s.at(70 * time.Millisecond)
+				s.start("kv")
+				s.at(time.Second)
 				reply := "\n100ms start kv: " + c.reply
-				w.expect("50ms spawn kv 101\n" + c.want + reply + reply + reply)
+				s.expect("50ms spawn kv 101\n" + c.want + reply + reply + reply)
 			})
 		})
 	}
 }
 
 func TestStartDuringRestartWaitsForTheOutcome(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv")
-		w.crash()
-		w.set(func() { w.setup = func(p *proc) { p.ready = 200 * time.Millisecond } })
-		w.at(backoff(1) / 2)
-		w.start("kv") // in the back-off
-		w.at(backoff(1))
-		w.restartClock()
-		w.at(100 * time.Millisecond)
-		w.start("kv") // while it comes up
-		w.at(time.Second)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.crash()
+		s.set(func() { s.setup = func(p *proc) { p.ready = 200 * time.Millisecond } })
+		s.at(backoff(1) / 2)
+		s.start("kv") // in the back-off
+		s.at(backoff(1))
+		s.restartClock()
+		s.at(100 * time.Millisecond)
+		s.start("kv") // while it comes up
+		s.at(time.Second)
+		s.expect(`
 			200ms start kv: ok
 			200ms start kv: ok
 		`)
@@ -193,13 +193,13 @@ func TestStartDuringRestartWaitsForTheOutcome(t *testing.T) {
 }
 
 func TestStartDuringRestartsThatFail(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.upAfter(3, "kv")
-		w.set(func() { w.spawnErr = errors.New("no such file") })
-		w.crash()
-		w.start("kv")
-		w.at(time.Minute)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.upAfter(3, "kv")
+		s.set(func() { s.spawnErr = errors.New("no such file") })
+		s.crash()
+		s.start("kv")
+		s.at(time.Minute)
+		s.expect(`
 			0s exit 104: exit status 1
 			restart kv fails after failure 4: exit status 1
 			start kv: error: service 'kv' marked as failed after 5 consecutive failures: no such file
@@ -209,15 +209,15 @@ func TestStartDuringRestartsThatFail(t *testing.T) {
 
 // A start goes on while probes cannot be made.
 func TestStartSurvivesProbesWithoutAVerdict(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.setup = func(p *proc) { p.ill = fmt.Errorf("%w: too many open files", health.ErrNoVerdict) }
-		w.start("kv")
-		w.at(time.Second)
-		w.is("kv", "starting")
-		p := w.last()
-		w.set(func() { p.ill = nil })
-		w.at(2 * time.Second)
-		w.is("kv", "running")
+	simulate(t, func(s *simulation) {
+		s.setup = func(p *proc) { p.ill = fmt.Errorf("%w: too many open files", health.ErrNoVerdict) }
+		s.start("kv")
+		s.at(time.Second)
+		s.is("kv", "starting")
+		p := s.last()
+		s.set(func() { p.ill = nil })
+		s.at(2 * time.Second)
+		s.is("kv", "running")
 	})
 }
 

@@ -10,10 +10,10 @@ import (
 )
 
 // kvWhich brings kv up and changes its process.
-func kvWhich(change func(*proc)) func(*world) {
-	return func(w *world) {
-		p := w.up("kv")
-		w.set(func() { change(p) })
+func kvWhich(change func(*proc)) func(*simulation) {
+	return func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { change(p) })
 	}
 }
 
@@ -21,11 +21,11 @@ func kvWhich(change func(*proc)) func(*world) {
 func TestStop(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		before func(w *world)
+		before func(s *simulation)
 		status string // 100 ms after the stop
 		want   string
 	}{
-		{"it is not running", func(w *world) {}, "", `
+		{"it is not running", func(s *simulation) {}, "", `
 			0s stop kv: ok
 			1s stop kv: ok
 		`},
@@ -42,9 +42,9 @@ func TestStop(t *testing.T) {
 			5s stop kv: ok
 			5s stop kv: ok
 		`},
-		{"its definition sets a stop-timeout", func(w *world) {
-			w.change("kv", func(pkg *packages.Service) { pkg.StopTimeout = 20 * time.Second })
-			kvWhich(func(p *proc) { p.deaf = true })(w)
+		{"its definition sets a stop-timeout", func(s *simulation) {
+			s.change("kv", func(pkg *packages.Service) { pkg.StopTimeout = 20 * time.Second })
+			kvWhich(func(p *proc) { p.deaf = true })(s)
 		}, "running", `
 			0s SIGTERM 101
 			20s SIGKILL 101
@@ -52,17 +52,17 @@ func TestStop(t *testing.T) {
 			20s stop kv: ok
 			20s stop kv: ok
 		`},
-		{"the disk does not answer", func(w *world) {
-			w.loadTime = time.Hour
-			w.start("kv")
+		{"the disk does not answer", func(s *simulation) {
+			s.loadTime = time.Hour
+			s.start("kv")
 		}, "", `
 			0s start kv: error: …
 			0s stop kv: ok
 			1s stop kv: ok
 		`},
-		{"it is being spawned", func(w *world) {
-			w.spawnTime = 2 * time.Second
-			w.start("kv")
+		{"it is being spawned", func(s *simulation) {
+			s.spawnTime = 2 * time.Second
+			s.start("kv")
 		}, "", `
 			0s start kv: error: …
 			2s spawn kv 101
@@ -71,9 +71,9 @@ func TestStop(t *testing.T) {
 			2s stop kv: ok
 			2s stop kv: ok
 		`},
-		{"it is starting", func(w *world) {
-			w.setup = func(p *proc) { p.ready = time.Hour }
-			w.start("kv")
+		{"it is starting", func(s *simulation) {
+			s.setup = func(p *proc) { p.ready = time.Hour }
+			s.start("kv")
 		}, "", `
 			0s SIGTERM 101
 			0s exit 101: signal: terminated
@@ -81,10 +81,10 @@ func TestStop(t *testing.T) {
 			0s stop kv: ok
 			1s stop kv: ok
 		`},
-		{"its start failed, and its process ignores SIGTERM", func(w *world) {
-			w.setup = func(p *proc) { p.ready, p.deaf = time.Hour, true }
-			w.start("kv")
-			w.at(12 * time.Second)
+		{"its start failed, and its process ignores SIGTERM", func(s *simulation) {
+			s.setup = func(p *proc) { p.ready, p.deaf = time.Hour, true }
+			s.start("kv")
+			s.at(12 * time.Second)
 		}, "starting", `
 			0s start kv: error: …
 			3s SIGKILL 101
@@ -92,11 +92,11 @@ func TestStop(t *testing.T) {
 			3s stop kv: ok
 			3s stop kv: ok
 		`},
-		{"its process is being killed", func(w *world) {
-			kvWhich(func(p *proc) { p.deaf, p.immortal = true, true })(w)
-			w.failCheck("kv")
-			w.wait(backoff(1))
-			time.AfterFunc(2*time.Second, func() { w.last().exit("signal: killed") })
+		{"its process is being killed", func(s *simulation) {
+			kvWhich(func(p *proc) { p.deaf, p.immortal = true, true })(s)
+			s.failCheck("kv")
+			s.wait(backoff(1))
+			time.AfterFunc(2*time.Second, func() { s.last().exit("signal: killed") })
 		}, "starting", `
 			2s exit 101: signal: killed
 			2s stop kv: ok
@@ -104,17 +104,17 @@ func TestStop(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				c.before(w)
-				w.restartClock()
-				w.stop("kv")
-				w.at(100 * time.Millisecond)
-				w.is("kv", c.status)
-				w.at(time.Second)
-				w.stop("kv")
-				w.at(2 * time.Hour)
-				w.expect(c.want)
-				w.nothingLeft()
+			simulate(t, func(s *simulation) {
+				c.before(s)
+				s.restartClock()
+				s.stop("kv")
+				s.at(100 * time.Millisecond)
+				s.is("kv", c.status)
+				s.at(time.Second)
+				s.stop("kv")
+				s.at(2 * time.Hour)
+				s.expect(c.want)
+				s.nothingLeft()
 			})
 		})
 	}
@@ -125,7 +125,7 @@ func TestStop(t *testing.T) {
 func TestStartAfterStop(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		before func(w *world)
+		before func(s *simulation)
 		want   string
 	}{
 		{"it takes 2 s to end", kvWhich(func(p *proc) { p.slow = 2 * time.Second }), `
@@ -136,9 +136,9 @@ func TestStartAfterStop(t *testing.T) {
 			2s start kv: ok
 			2s stop kv: ok
 		`},
-		{"it is being spawned", func(w *world) {
-			w.spawnTime = time.Second
-			w.start("kv")
+		{"it is being spawned", func(s *simulation) {
+			s.spawnTime = time.Second
+			s.start("kv")
 		}, `
 			0s start kv: error: …
 			1s spawn kv 101
@@ -149,10 +149,10 @@ func TestStartAfterStop(t *testing.T) {
 			2s start kv: ok
 			2s start kv: ok
 		`},
-		{"the disk did not answer", func(w *world) {
-			w.loadTime = time.Hour
-			w.start("kv")
-			w.set(func() { w.loadTime = 0 })
+		{"the disk did not answer", func(s *simulation) {
+			s.loadTime = time.Hour
+			s.start("kv")
+			s.set(func() { s.loadTime = 0 })
 		}, `
 			0s spawn kv 101
 			0s start kv: error: …
@@ -160,11 +160,11 @@ func TestStartAfterStop(t *testing.T) {
 			0s start kv: ok
 			0s stop kv: ok
 		`},
-		{"its start failed, and its process takes 2 s to end", func(w *world) {
-			w.setup = func(p *proc) { p.ready, p.slow = time.Hour, 2*time.Second }
-			w.start("kv")
-			w.at(11 * time.Second)
-			w.set(func() { w.setup = nil })
+		{"its start failed, and its process takes 2 s to end", func(s *simulation) {
+			s.setup = func(p *proc) { p.ready, p.slow = time.Hour, 2*time.Second }
+			s.start("kv")
+			s.at(11 * time.Second)
+			s.set(func() { s.setup = nil })
 		}, `
 			0s start kv: error: …
 			1s exit 101: exit status 0
@@ -175,15 +175,15 @@ func TestStartAfterStop(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				c.before(w)
-				w.restartClock()
-				w.stop("kv")
-				w.start("kv")
-				w.start("kv")
-				w.at(2 * time.Hour)
-				w.expect(c.want)
-				w.is("kv", "running")
+			simulate(t, func(s *simulation) {
+				c.before(s)
+				s.restartClock()
+				s.stop("kv")
+				s.start("kv")
+				s.start("kv")
+				s.at(2 * time.Hour)
+				s.expect(c.want)
+				s.is("kv", "running")
 			})
 		})
 	}
@@ -195,16 +195,16 @@ func TestStopWhileABackoffEndsTheProcess(t *testing.T) {
 	for _, failures := range []int{1, 4} {
 		wait := backoff(failures)
 		t.Run(wait.String(), func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				p := w.upAfter(failures-1, "kv")
-				w.set(func() { p.deaf = true })
-				w.failCheck("kv")
-				w.at(wait / 4)
-				w.stop("kv")
-				w.at(min(wait, wait/4+grace) - 10*time.Millisecond)
-				w.expect("0s SIGTERM…")
-				w.at(min(wait, wait/4+grace))
-				w.nothingLeft()
+			simulate(t, func(s *simulation) {
+				p := s.upAfter(failures-1, "kv")
+				s.set(func() { p.deaf = true })
+				s.failCheck("kv")
+				s.at(wait / 4)
+				s.stop("kv")
+				s.at(min(wait, wait/4+grace) - 10*time.Millisecond)
+				s.expect("0s SIGTERM…")
+				s.at(min(wait, wait/4+grace))
+				s.nothingLeft()
 			})
 		})
 	}
@@ -213,13 +213,13 @@ func TestStopWhileABackoffEndsTheProcess(t *testing.T) {
 // A restart leaves the old process its stop-timeout, if that is longer than the back-off, and waits
 // no longer than the process takes.
 func TestStopTimeoutOfARestart(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.change("kv", func(pkg *packages.Service) { pkg.StopTimeout, pkg.StopTimeoutSet = 20*time.Second, true })
-		p := w.up("kv")
-		w.set(func() { p.slow = 7 * time.Second })
-		w.failCheck("kv")
-		w.at(8 * time.Second)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.change("kv", func(pkg *packages.Service) { pkg.StopTimeout, pkg.StopTimeoutSet = 20*time.Second, true })
+		p := s.up("kv")
+		s.set(func() { p.slow = 7 * time.Second })
+		s.failCheck("kv")
+		s.at(8 * time.Second)
+		s.expect(`
 			0s SIGTERM 101
 			7s exit 101: exit status 0
 			7s restart kv 102 after failure 1: ill
@@ -229,14 +229,14 @@ func TestStopTimeoutOfARestart(t *testing.T) {
 
 // A service leaves the list before its stop is answered.
 func TestStopAnswersWhenTheEntryIsGone(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.deaf = true })
-		svc, _ := w.sup.forStart("kv")
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.deaf = true })
+		svc, _ := s.sup.forStart("kv")
 		reply := make(chan error, 1)
 		svc.send(stopMsg{reply: reply})
 		synctest.Wait()
-		w.sup.mu.Lock() // the list cannot change
+		s.sup.mu.Lock() // the list cannot change
 		p.exit("exit status 0")
 		for range 10_000 { // virtual time stands still while a goroutine waits for a lock
 			runtime.Gosched()
@@ -244,7 +244,7 @@ func TestStopAnswersWhenTheEntryIsGone(t *testing.T) {
 		if len(reply) > 0 {
 			t.Error("answered while it was listed")
 		}
-		w.sup.mu.Unlock()
+		s.sup.mu.Unlock()
 		<-reply
 	})
 }

@@ -33,10 +33,10 @@ func (e event) String() string {
 	return [...]string{"start", "stop", "exit", "probe ok", "probe fails", "spawn fails", "deadline", "loaded"}[e]
 }
 
-// A puppet is a supervisor with one service, kv, to which nothing happens but events. A load, a
+// A driver is a supervisor with one service, kv, to which nothing happens but events. A load, a
 // spawn, a probe and a process each wait for the event that ends them. Processes ignore SIGTERM, and
 // SIGKILL too until mortal is set.
-type puppet struct {
+type driver struct {
 	*Supervisor
 	t     *testing.T
 	trail []event // so far
@@ -59,19 +59,19 @@ type puppet struct {
 	seen map[transition]bool
 }
 
-func newPuppet(t *testing.T, seen map[transition]bool) *puppet {
-	p := &puppet{
+func newDriver(t *testing.T, seen map[transition]bool) *driver {
+	d := &driver{
 		t: t, was: "idle", seen: seen,
 		load: make(chan error), spawn: make(chan error), answer: make(chan error), exits: make(chan string, 1),
 	}
-	p.Supervisor = New(p, log.New(io.Discard, "", 0), DefaultInterval)
-	return p
+	d.Supervisor = New(d, log.New(io.Discard, "", 0), DefaultInterval)
+	return d
 }
 
-func (p *puppet) Load(name string) (packages.Service, error) {
-	p.loading.Add(1)
-	defer p.loading.Add(-1)
-	if err := <-p.load; err != nil {
+func (d *driver) Load(name string) (packages.Service, error) {
+	d.loading.Add(1)
+	defer d.loading.Add(-1)
+	if err := <-d.load; err != nil {
 		return packages.Service{}, err
 	}
 	return packages.Service{
@@ -79,35 +79,35 @@ func (p *puppet) Load(name string) (packages.Service, error) {
 	}, nil
 }
 
-func (p *puppet) Start(packages.Service) (Process, error) {
-	p.spawns.Add(1)
-	p.spawning.Add(1)
-	defer p.spawning.Add(-1)
-	if err := <-p.spawn; err != nil {
+func (d *driver) Start(packages.Service) (Process, error) {
+	d.spawns.Add(1)
+	d.spawning.Add(1)
+	defer d.spawning.Add(-1)
+	if err := <-d.spawn; err != nil {
 		return nil, err
 	}
-	p.alive.Add(1)
-	return p, nil
+	d.alive.Add(1)
+	return d, nil
 }
 
 // Ask begins a probe that an event answers, or the time.
-func (p *puppet) Ask() Question {
-	p.probing.Add(1)
-	return slow{p, time.NewTimer(healthTimeout)}
+func (d *driver) Ask() Question {
+	d.probing.Add(1)
+	return slow{d, time.NewTimer(healthTimeout)}
 }
 
 type slow struct {
-	p     *puppet
+	d     *driver
 	limit *time.Timer
 }
 
 func (slow) Poll() (bool, error) { return false, nil }
 
 func (s slow) Wait(ctx context.Context) error {
-	defer s.p.probing.Add(-1)
+	defer s.d.probing.Add(-1)
 	defer s.limit.Stop()
 	select {
-	case err := <-s.p.answer:
+	case err := <-s.d.answer:
 		return err
 	case <-s.limit.C:
 		return errors.New("no answer")
@@ -116,148 +116,148 @@ func (s slow) Wait(ctx context.Context) error {
 	}
 }
 
-func (p *puppet) Lead() time.Duration { return 0 }
-func (p *puppet) Holder(int) string   { return "" }
-func (p *puppet) Pid() int            { return 101 }
-func (p *puppet) Terminate()          {}
-func (p *puppet) Count() int          { return 1 }
-func (p *puppet) Exited() bool        { return false }
-func (p *puppet) Executed() error     { return nil }
-func (p *puppet) Wait() string        { return <-p.exits }
+func (d *driver) Lead() time.Duration { return 0 }
+func (d *driver) Holder(int) string   { return "" }
+func (d *driver) Pid() int            { return 101 }
+func (d *driver) Terminate()          {}
+func (d *driver) Count() int          { return 1 }
+func (d *driver) Exited() bool        { return false }
+func (d *driver) Executed() error     { return nil }
+func (d *driver) Wait() string        { return <-d.exits }
 
-func (p *puppet) Kill() {
-	if p.mortal.Load() {
-		p.exit()
+func (d *driver) Kill() {
+	if d.mortal.Load() {
+		d.exit()
 	}
 }
 
-func (p *puppet) exit() {
-	if p.alive.Load() == 1 {
-		p.alive.Store(0)
-		p.exits <- "gone"
+func (d *driver) exit() {
+	if d.alive.Load() == 1 {
+		d.alive.Store(0)
+		d.exits <- "gone"
 	}
 }
 
 // do makes an event happen and returns true. If it cannot happen now, do changes nothing and returns
 // false. An event that needs a process first ends a load and a spawn under way.
-func (p *puppet) do(e event) bool {
-	p.trail = append(p.trail, e)
-	if e >= exit && e != spawnFails && e != loaded && p.succeed() {
+func (d *driver) do(e event) bool {
+	d.trail = append(d.trail, e)
+	if e >= exit && e != spawnFails && e != loaded && d.succeed() {
 		if e != deadlinePasses {
-			p.happen(e)
+			d.happen(e)
 		}
 		return true
 	}
-	return p.happen(e)
+	return d.happen(e)
 }
 
 // succeed makes the load and the spawn under way succeed. It returns false if there is neither.
-func (p *puppet) succeed() bool {
-	state := p.look().state
+func (d *driver) succeed() bool {
+	state := d.look().state
 	if state == "loading" {
-		p.endLoad(nil)
-		p.settle()
+		d.endLoad(nil)
+		d.settle()
 	} else if state != "spawning" {
 		return false
 	}
-	p.spawn <- nil
-	p.settle()
+	d.spawn <- nil
+	d.settle()
 	return true
 }
 
 // endLoad ends the load for which the service waits, and before it the loads that a stop has made
 // stale. It returns false if the service waits for none.
-func (p *puppet) endLoad(err error) bool {
-	if p.look().state != "loading" {
+func (d *driver) endLoad(err error) bool {
+	if d.look().state != "loading" {
 		return false
 	}
-	for range p.loading.Load() - 1 {
-		p.load <- nil
+	for range d.loading.Load() - 1 {
+		d.load <- nil
 		synctest.Wait()
 	}
-	p.load <- err
+	d.load <- err
 	return true
 }
 
-func (p *puppet) happen(e event) bool {
+func (d *driver) happen(e event) bool {
 	possible := true
 	switch e {
 	case start:
-		p.askStart()
+		d.askStart()
 	case stop:
-		p.askStop()
+		d.askStop()
 	case exit:
-		if possible = p.alive.Load() == 1; possible {
-			p.exit()
+		if possible = d.alive.Load() == 1; possible {
+			d.exit()
 		}
 	case probeOK:
-		possible = p.endProbe(nil)
+		possible = d.endProbe(nil)
 	case probeFails:
-		possible = p.endProbe(errors.New("ill"))
+		possible = d.endProbe(errors.New("ill"))
 	case spawnFails:
-		possible = p.endLoad(errors.New("cannot load"))
-		if !possible && p.spawning.Load() == 1 {
-			p.spawn <- errors.New("cannot spawn")
+		possible = d.endLoad(errors.New("cannot load"))
+		if !possible && d.spawning.Load() == 1 {
+			d.spawn <- errors.New("cannot spawn")
 			possible = true
 		}
 	case loaded:
-		possible = p.endLoad(nil)
+		possible = d.endLoad(nil)
 	case deadlinePasses:
-		possible = p.passDeadline()
+		possible = d.passDeadline()
 	}
 	if possible {
-		p.settle()
+		d.settle()
 	}
 	return possible
 }
 
-func (p *puppet) askStart() {
+func (d *driver) askStart() {
 	reply := make(chan startReply, 2) // room for a second reply, which would be an error
-	p.starts = append(p.starts, reply)
-	p.stopped = false
-	svc, _ := p.forStart("kv")
+	d.starts = append(d.starts, reply)
+	d.stopped = false
+	svc, _ := d.forStart("kv")
 	svc.send(startMsg{reply})
 }
 
 // askStop makes an actor if there is none. A stop can reach an actor before the start that made it.
-func (p *puppet) askStop() {
+func (d *driver) askStop() {
 	reply := make(chan error, 2)
-	p.stops = append(p.stops, reply)
-	p.stopped, p.atStop = true, p.spawns.Load()
-	svc, _ := p.forStart("kv")
+	d.stops = append(d.stops, reply)
+	d.stopped, d.atStop = true, d.spawns.Load()
+	svc, _ := d.forStart("kv")
 	svc.send(stopMsg{reply: reply})
 }
 
 // endProbe ends the probe under way, or the next. It returns false if there is none to come.
-func (p *puppet) endProbe(err error) bool {
-	svc := p.look()
+func (d *driver) endProbe(err error) bool {
+	svc := d.look()
 	if svc.state != "starting" && svc.state != "running" {
 		return false
 	}
-	if p.probing.Load() == 0 && svc.state == "starting" {
+	if d.probing.Load() == 0 && svc.state == "starting" {
 		time.Sleep(pollGap(time.Hour, true))
-	} else if p.probing.Load() == 0 {
+	} else if d.probing.Load() == 0 {
 		time.Sleep(time.Until(svc.until))
 	}
 	synctest.Wait()
-	p.answer <- err
+	d.answer <- err
 	return true
 }
 
 // passDeadline lets time pass until the actor's deadline or, if it has none, the deadline of the
 // probe under way.
-func (p *puppet) passDeadline() bool {
-	svc := p.look()
+func (d *driver) passDeadline() bool {
+	svc := d.look()
 	switch {
 	case svc.armed: // a start timeout has many steps
-		for svc.armed && p.look().state == svc.state {
-			time.Sleep(time.Until(p.look().until))
+		for svc.armed && d.look().state == svc.state {
+			time.Sleep(time.Until(d.look().until))
 			synctest.Wait()
 			if svc.state != "starting" {
 				break
 			}
 		}
-	case p.probing.Load() == 1:
+	case d.probing.Load() == 1:
 		time.Sleep(healthTimeout)
 	default:
 		return false

@@ -10,11 +10,11 @@ import (
 	"zr/internal/packages"
 )
 
-func (w *world) Load(name string) (packages.Service, error) {
-	w.mu.Lock()
-	pkg, ok := w.installed[name]
-	wait := w.loadTime
-	w.mu.Unlock()
+func (s *simulation) Load(name string) (packages.Service, error) {
+	s.mu.Lock()
+	pkg, ok := s.installed[name]
+	wait := s.loadTime
+	s.mu.Unlock()
 	time.Sleep(wait)
 	if !ok {
 		return packages.Service{}, fmt.Errorf("package '%s' not found", name)
@@ -22,34 +22,34 @@ func (w *world) Load(name string) (packages.Service, error) {
 	return pkg, nil
 }
 
-func (w *world) Start(pkg packages.Service) (Process, error) {
-	w.mu.Lock()
-	wait := w.spawnTime
-	w.mu.Unlock()
+func (s *simulation) Start(pkg packages.Service) (Process, error) {
+	s.mu.Lock()
+	wait := s.spawnTime
+	s.mu.Unlock()
 	time.Sleep(wait)
 	note := "spawn %s %v"
-	if info := w.info(pkg.Name); info.Failures > 0 {
+	if info := s.info(pkg.Name); info.Failures > 0 {
 		note = fmt.Sprintf("restart %%s %%v after failure %d: %s", info.Failures, info.LastError)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.spawnErr != nil {
-		w.noteLocked(note, pkg.Name, "fails")
-		return nil, w.spawnErr
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spawnErr != nil {
+		s.noteLocked(note, pkg.Name, "fails")
+		return nil, s.spawnErr
 	}
-	for _, other := range w.procs {
+	for _, other := range s.procs {
 		if other.lives && (other.pkg.Name == pkg.Name || other.pkg.Port == pkg.Port) {
-			w.t.Errorf("spawned %+v beside process %d of %+v", pkg, other.pid, other.pkg)
+			s.t.Errorf("spawned %+v beside process %d of %+v", pkg, other.pid, other.pkg)
 		}
 	}
 	p := &proc{
-		w: w, pid: 101 + len(w.procs), pkg: pkg, born: time.Now(),
+		sim: s, pid: 101 + len(s.procs), pkg: pkg, born: time.Now(),
 		lives: true, dead: make(chan struct{}), exited: make(chan string, 1),
 	}
-	w.procs = append(w.procs, p)
-	w.noteLocked(note, pkg.Name, p.pid)
-	if w.setup != nil {
-		w.setup(p)
+	s.procs = append(s.procs, p)
+	s.noteLocked(note, pkg.Name, p.pid)
+	if s.setup != nil {
+		s.setup(p)
 	}
 	if p.dies > 0 {
 		time.AfterFunc(p.dies, func() { p.exit("exit status 1") })
@@ -57,12 +57,12 @@ func (w *world) Start(pkg packages.Service) (Process, error) {
 	return p, nil
 }
 
-func (w *world) Lead() time.Duration { return 0 }
+func (s *simulation) Lead() time.Duration { return 0 }
 
-func (w *world) Holder(port int) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.holders[port]
+func (s *simulation) Holder(port int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holders[port]
 }
 
 // An answer is the verdict of a fake process on itself, once it has one.
@@ -87,11 +87,11 @@ func (a answer) Poll() (bool, error) {
 }
 
 func (p *proc) Ask() Question {
-	w := p.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.watched {
-		w.noteLocked("probe %d", p.pid)
+	s := p.sim
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watched {
+		s.noteLocked("probe %d", p.pid)
 	}
 	err, takes := p.ill, p.takes
 	if err == nil && time.Since(p.born) < p.ready {
@@ -107,12 +107,12 @@ func (p *proc) Ask() Question {
 	}
 	hung := takes == p.pkg.HealthTimeout
 	if !hung {
-		w.asked++
-		w.mostAsked = max(w.mostAsked, w.asked)
+		s.asked++
+		s.mostAsked = max(s.mostAsked, s.asked)
 	}
 	time.AfterFunc(takes, func() {
 		if !hung {
-			w.set(func() { w.asked-- })
+			s.set(func() { s.asked-- })
 		}
 		a <- err
 	})
@@ -123,7 +123,7 @@ const hangs = time.Hour // for proc.takes
 
 // A proc is healthy from the start and dies of SIGTERM at once, unless a field says otherwise.
 type proc struct {
-	w        *world
+	sim      *simulation
 	pid      int
 	pkg      packages.Service
 	born     time.Time
@@ -146,8 +146,8 @@ func (p *proc) Pid() int { return p.pid }
 
 func (p *proc) Count() int { return 1 }
 func (p *proc) Exited() bool {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
+	p.sim.mu.Lock()
+	defer p.sim.mu.Unlock()
 	return !p.lives
 }
 func (p *proc) Wait() string { return <-p.exited }
@@ -161,9 +161,9 @@ func (p *proc) Executed() error {
 }
 
 func (p *proc) Terminate() {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	p.w.noteLocked("SIGTERM %d", p.pid)
+	p.sim.mu.Lock()
+	defer p.sim.mu.Unlock()
+	p.sim.noteLocked("SIGTERM %d", p.pid)
 	switch {
 	case p.deaf:
 	case p.slow > 0:
@@ -174,21 +174,21 @@ func (p *proc) Terminate() {
 }
 
 func (p *proc) Kill() {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	p.w.noteLocked("SIGKILL %d", p.pid)
+	p.sim.mu.Lock()
+	defer p.sim.mu.Unlock()
+	p.sim.noteLocked("SIGKILL %d", p.pid)
 	if !p.immortal {
 		p.exitLocked("signal: killed")
 	}
 }
 
-func (p *proc) exit(how string) { p.w.set(func() { p.exitLocked(how) }) }
+func (p *proc) exit(how string) { p.sim.set(func() { p.exitLocked(how) }) }
 
 func (p *proc) exitLocked(how string) {
 	if p.lives {
 		p.lives = false
 		close(p.dead)
-		p.w.noteLocked("exit %d: %s", p.pid, how)
+		p.sim.noteLocked("exit %d: %s", p.pid, how)
 		p.exited <- how
 	}
 }
