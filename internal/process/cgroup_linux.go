@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// cgroups is the folder of one zrd in the cgroup file system. It has a random name and lies in the
-// folder of the cgroup in which zrd was started. zrd holds a lock (flock) on it, which the kernel
-// releases when zrd dies. So a folder that can be locked belongs to no living zrd.
+// cgroups is the folder of one zrd, below the cgroup in which zrd was started. zrd holds a lock
+// (flock) on it, which the kernel releases when zrd dies. So a folder that can be locked belongs to
+// no living zrd.
 type cgroups struct {
 	dir  string
 	lock *os.File
@@ -24,23 +24,22 @@ type cgroups struct {
 }
 
 // folderPattern names the folders of zrd, with digits for the star. The name is long because a
-// folder of this name that nobody has locked is taken for a dead zrd's.
+// folder of this name without a lock is taken for a dead zrd's.
 const folderPattern = "zrd-services-*"
 
 // cleanTimeout bounds how long a new zrd waits for the processes of a killed one to end.
 const cleanTimeout = 5 * time.Second
 
-// Contain makes Start run every process in its own cgroup. Before that it ends the processes that a
-// killed zrd left in the same place. It returns the folder, or an error that says why there are
-// process groups only. Call it before the first Start.
+// Contain makes Start run every process in its own cgroup, after it has ended the processes that a
+// killed zrd left in the same place. It returns the folder, or why there are process groups only.
+// Call it before the first Start.
 func (s *Starter) Contain(log func(format string, args ...any)) (dir string, err error) {
 	parent, err := ownCgroup()
 	if err != nil {
 		return "", err
 	}
 	removeStale(parent)
-	s.cgroups, err = newCgroups(parent, log)
-	if err != nil {
+	if s.cgroups, err = newCgroups(parent, log); err != nil {
 		return "", err
 	}
 	return s.cgroups.dir, nil
@@ -60,10 +59,7 @@ func ownCgroup() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo") // the next step fails without it
 	dir, err := cgroupDir(string(membership), string(mounts))
 	if err != nil {
 		return "", err
@@ -83,15 +79,11 @@ func ownCgroup() (string, error) {
 
 // cgroupDir returns the cgroup folder of a process from its /proc/PID/cgroup and mountinfo.
 func cgroupDir(membership, mounts string) (string, error) {
-	var path string
-	for line := range strings.Lines(membership) {
-		if rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
-			path = rest
-		}
-	}
-	if path == "" {
+	_, path, found := strings.Cut("\n"+membership, "\n0::")
+	if !found {
 		return "", errors.New("no cgroup v2")
 	}
+	path, _, _ = strings.Cut(path, "\n")
 	for line := range strings.Lines(mounts) {
 		// number, parent, device, root, mount point, options, … - type, source, options
 		mount, kind, _ := strings.Cut(line, " - ")
@@ -100,8 +92,8 @@ func cgroupDir(membership, mounts string) (string, error) {
 			continue
 		}
 		below, err := filepath.Rel(unescape(fields[3]), path)
-		inside := !strings.HasPrefix(path, "/..") // inside this cgroup namespace
-		if err == nil && inside && filepath.IsLocal(below) {
+		outside := strings.HasPrefix(path, "/..") // of this cgroup namespace
+		if err == nil && !outside && filepath.IsLocal(below) {
 			return filepath.Join(unescape(fields[4]), below), nil
 		}
 	}
@@ -162,15 +154,13 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		_, err = os.Stat(dir)
+	if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+		if _, err = os.Stat(dir); err == nil {
+			return f, nil
+		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	f.Close()
+	return nil, err
 }
 
 // removeStale ends the processes that dead zrds left behind, and removes their folders.
@@ -192,26 +182,28 @@ func removeStale(parent string) {
 
 // removeTree removes a cgroup and the cgroups below it. None may have a process.
 func removeTree(dir string) {
-	if os.Remove(dir) == nil {
-		return
+	for _, dir := range slices.Backward(tree(dir)) {
+		os.Remove(dir)
 	}
-	var dirs []string
+}
+
+// tree returns a folder and the folders below it; parents come first.
+func tree(dir string) (dirs []string) {
 	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
 			dirs = append(dirs, path)
 		}
 		return nil
 	})
-	slices.Reverse(dirs)
-	for _, dir := range dirs {
-		os.Remove(dir)
-	}
+	return dirs
 }
 
 // start makes run start a process in a new cgroup for the service. If that is impossible, because
 // of a limit on cgroups or an old kernel, the process runs without one, and the log says so. A
 // shortage that passes is an error. If c is nil, there are no cgroups.
-func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process, error)) (*os.Process, *cgroup, error) {
+func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process, error)) (
+	*os.Process, *cgroup, error,
+) {
 	if c != nil {
 		g, err := c.create(name)
 		if err == nil {
@@ -226,7 +218,8 @@ func (c *cgroups) start(name string, run func(*syscall.SysProcAttr) (*os.Process
 				return nil, nil, err
 			}
 		}
-		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+			errors.Is(err, syscall.ENOMEM) {
 			return nil, nil, err
 		}
 		c.log("service '%s' is not contained by a cgroup: %v", name, err)
@@ -267,7 +260,7 @@ func (g *cgroup) populated() bool {
 	return !removed && (err != nil || bytes.Contains(events, []byte("populated 1")))
 }
 
-// ended reports whether no process is left, and sends SIGKILL to those that are.
+// ended reports whether the cgroup has no process, and sends SIGKILL to those that it has.
 func (g *cgroup) ended() bool {
 	if g == nil || !g.populated() {
 		return true
@@ -287,16 +280,13 @@ func (g *cgroup) processes() (pids []int) {
 	if g == nil {
 		return nil
 	}
-	filepath.WalkDir(g.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Name() == "cgroup.procs" {
-			text, _ := os.ReadFile(path)
-			for _, field := range strings.Fields(string(text)) {
-				pid, _ := strconv.Atoi(field)
-				pids = append(pids, pid)
-			}
+	for _, dir := range tree(g.dir) {
+		text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		for _, field := range strings.Fields(string(text)) {
+			pid, _ := strconv.Atoi(field)
+			pids = append(pids, pid)
 		}
-		return nil
-	})
+	}
 	return pids
 }
 

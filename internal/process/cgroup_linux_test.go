@@ -37,15 +37,14 @@ func TestCgroupDir(t *testing.T) {
 	}
 }
 
-// contained returns a Starter with cgroups below one of the test's own.
+// contained returns a Starter with cgroups below a cgroup of the test.
 func contained(t *testing.T) *Starter {
 	t.Helper()
 	parent, err := ownCgroup()
 	if err != nil {
 		t.Skipf("this process may not make cgroups: %v", err)
 	}
-	parent, err = os.MkdirTemp(parent, "test-*")
-	if err != nil {
+	if parent, err = os.MkdirTemp(parent, "test-*"); err != nil {
 		t.Skipf("this process may not make cgroups: %v", err)
 	}
 	t.Cleanup(func() {
@@ -61,9 +60,8 @@ func contained(t *testing.T) *Starter {
 	return s
 }
 
-// What has left the group and the session ends with the service, whether it is stopped, killed or
-// crashes; then its cgroup is gone.
-func TestNothingIsLeftOfACgroup(t *testing.T) {
+// A process that has left the group and the session ends with the service, and so does the cgroup.
+func TestCgroupEndsWithTheService(t *testing.T) {
 	t.Parallel()
 	s := contained(t)
 	for name, end := range map[string]func(*Process){
@@ -78,21 +76,21 @@ func TestNothingIsLeftOfACgroup(t *testing.T) {
 		}
 		pid := notedPid(t, path)
 		if n := p.Count(); n != 2 {
-			t.Errorf("%d processes are counted", n)
+			t.Errorf("Count is %d", n)
 		}
 		end(p)
 		p.Wait()
 		if alive(pid) {
-			t.Errorf("%s: a process of another session is left", name)
+			t.Errorf("%s: the process of another session lives", name)
 		}
 		if _, err := os.Stat(filepath.Join(s.cgroups.dir, name)); err == nil {
-			t.Errorf("%s: the cgroup is left", name)
+			t.Errorf("%s: the cgroup exists", name)
 		}
 	}
 	s.Close()
 }
 
-// A zrd ends what another has left that is gone, and leaves a living one alone.
+// A new zrd ends the processes of a dead zrd, and not those of a living one.
 func TestStaleCgroups(t *testing.T) {
 	t.Parallel()
 	s := contained(t)
@@ -112,12 +110,12 @@ func TestStaleCgroups(t *testing.T) {
 	if how := p.Wait(); how != "signal: killed" {
 		t.Errorf("a process of a dead zrd: %s", how)
 	}
-	if left, _ := filepath.Glob(filepath.Join(parent, folderPattern)); len(left) > 0 {
-		t.Errorf("left: %s", strings.Join(left, ", "))
+	if dirs, _ := filepath.Glob(filepath.Join(parent, folderPattern)); len(dirs) > 0 {
+		t.Errorf("folders of dead zrds: %s", strings.Join(dirs, ", "))
 	}
 }
 
-// Where a cgroup cannot be made, the service runs all the same.
+// A service runs even if its cgroup cannot be made.
 func TestWithoutRoomForACgroup(t *testing.T) {
 	t.Parallel()
 	s := contained(t)
@@ -129,7 +127,7 @@ func TestWithoutRoomForACgroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := p.Count(); n != 0 {
-		t.Errorf("%d processes are counted", n)
+		t.Errorf("Count is %d", n)
 	}
 	wantExit(t, p, "exit status 3")
 	s.Close()

@@ -5,7 +5,6 @@ package process
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -17,11 +16,11 @@ import (
 	"time"
 )
 
-// The processes of these tests are the test binary itself, run again with its
-// role as the first argument.
+// The processes of these tests are the test binary itself, run with a role as its first argument.
 const rolePrefix = "role="
 
-// roles take the rest of the arguments, and return the exit status.
+// A role gets the remaining arguments and returns the exit status. If it starts with a path, the
+// role writes a note to that file.
 var roles = map[string]func(args []string) int{
 	"exit": func(args []string) int {
 		n, _ := strconv.Atoi(args[0])
@@ -36,25 +35,17 @@ var roles = map[string]func(args []string) int{
 		note(args[0], fmt.Sprint(os.Getpid()))
 		select {}
 	},
-	// parent starts a sleeping child in its own group, and exits when the child sleeps.
+	// parent starts a child in its own group, and exits when the child has written its note.
 	"parent": func(args []string) int {
-		child := exec.Command(os.Args[0], rolePrefix+args[1], args[0])
-		if err := child.Start(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+		run(args[1], args[0])
 		for read(args[0]) == "" {
 			time.Sleep(time.Millisecond)
 		}
 		return 3
 	},
-	// wrapper is a shell without exec: it ends at once, its child takes SIGTERM and goes on.
+	// wrapper is like a shell: SIGTERM ends it, while its child goes on.
 	"wrapper": func(args []string) int {
-		child := exec.Command(os.Args[0], rolePrefix+"flush", args[0])
-		if err := child.Start(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+		run("flush", args[0])
 		select {}
 	},
 	"flush": func(args []string) int {
@@ -65,16 +56,13 @@ var roles = map[string]func(args []string) int{
 		note(args[0], "asked")
 		select {}
 	},
-	// mover leaves its group for the one of its parent.
+	// mover joins the group of its parent.
 	"mover": func(args []string) int {
 		group, err := syscall.Getpgid(os.Getppid())
 		if err == nil {
 			err = syscall.Setpgid(0, group)
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+		fatal(err)
 		note(args[0], fmt.Sprint(os.Getpid()))
 		select {}
 	},
@@ -88,7 +76,7 @@ func TestMain(m *testing.M) {
 	Stage()
 	if len(os.Args) > 1 {
 		if name, ok := strings.CutPrefix(os.Args[1], rolePrefix); ok {
-			go func() { // nothing outlives a test that died
+			go func() { // should the test die
 				time.Sleep(5 * time.Minute)
 				os.Exit(99)
 			}()
@@ -98,8 +86,21 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// note writes text to path, so that a reader sees all of it or nothing. Without a path
-// it does nothing.
+// run starts a role in the group of this process.
+func run(role string, args ...string) {
+	fatal(exec.Command(os.Args[0], append([]string{rolePrefix + role}, args...)...).Start())
+}
+
+// fatal ends a role because of an error.
+func fatal(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// note writes text to path, so that a reader sees all of it or nothing. Without a path it does
+// nothing.
 func note(path, text string) {
 	if path == "" {
 		return
@@ -119,12 +120,12 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("%s did not come", what)
 		}
 	}
 }
 
-// start runs a role; path is the file in which it notes things.
+// start runs a role, which writes its note to path.
 func start(t *testing.T, s *Starter, role string, args ...string) (p *Process, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "note")
@@ -140,7 +141,7 @@ func command(path string, args ...string) Command {
 	return Command{Name: "test", Dir: "/", Path: path, Args: args}
 }
 
-// noted waits for what a role notes.
+// noted waits for the note of a role.
 func noted(t *testing.T, path string) string {
 	t.Helper()
 	eventually(t, "the note of a process", func() bool { return read(path) != "" })
@@ -156,8 +157,7 @@ func notedPid(t *testing.T, path string) int {
 	return pid
 }
 
-// alive tells whether pid is a process, a zombie not counted where the
-// system shows it.
+// alive reports whether pid is a process. A zombie does not count where /proc shows it.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) == syscall.ESRCH {
 		return false
@@ -173,17 +173,17 @@ func wantExit(t *testing.T, p *Process, want string) {
 	}
 }
 
-// A helper is a run of the test binary in a role that starts processes of
-// its own, and talks over its standard input and output.
+// A helper is a run of the test binary in a role that starts processes and reports on its standard
+// output.
 type helper struct {
 	cmd *exec.Cmd
-	in  io.WriteCloser
 	out *bufio.Reader
 }
 
-func startHelper(t *testing.T, cmd *exec.Cmd) *helper {
+// startHelper starts a role, which ends when its standard input does.
+func startHelper(t *testing.T, role string, args ...string) *helper {
 	t.Helper()
-	h := &helper{cmd: cmd}
+	cmd := exec.Command(os.Args[0], append([]string{rolePrefix + role}, args...)...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -196,13 +196,12 @@ func startHelper(t *testing.T, cmd *exec.Cmd) *helper {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h.in, h.out = in, bufio.NewReader(out)
 	t.Cleanup(func() {
 		in.Close()
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return h
+	return &helper{cmd, bufio.NewReader(out)}
 }
 
 func (h *helper) line(t *testing.T) string {

@@ -21,12 +21,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// A Starter starts processes. All of them have the null device for standard input, the daemon's
-// environment without the variables of its manager, no signal blocked or ignored, and no descriptor
-// beyond the three.
+// A Starter starts processes. They get the null device for standard input, the daemon's environment
+// without managerVars, no signal blocked or ignored, and no descriptor beyond the three.
 type Starter struct {
 	null, stdout, stderr *os.File
 	logs                 string // folder of the services' logs; "": there are none
@@ -53,23 +53,21 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 	if stdout == nil {
 		stdout = null
 	}
-	s := &Starter{null: null, stdout: stdout, stderr: stderr, logs: logs, env: environment(), jobs: make(chan func())}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(managerVars, name)
+	})
 	closeOnExec()
 	catchIgnored()
+	s := &Starter{
+		null: null, stdout: stdout, stderr: stderr, logs: logs, env: env, jobs: make(chan func()),
+	}
 	go s.run()
 	return s, nil
 }
 
-// environment returns the daemon's environment without managerVars.
-func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains(managerVars, name)
-	})
-}
-
-// run starts all processes on one thread that never ends. On Linux the parent-death signal is sent
-// when the thread that forked ends, even if its process goes on.
+// run starts all processes on one thread that never ends: on Linux the parent-death signal is sent
+// when the thread that forked ends.
 func (s *Starter) run() {
 	ownThread()
 	for job := range s.jobs {
@@ -87,30 +85,19 @@ type Command struct {
 
 // Start runs a command. It returns as soon as there is a process. Executed reports later whether
 // the program could be executed. The caller must call Wait, once.
-func (s *Starter) Start(c Command) (*Process, error) {
-	type result struct {
-		p   *Process
-		err error
-	}
-	done := make(chan result)
+func (s *Starter) Start(c Command) (p *Process, err error) {
+	done := make(chan struct{})
 	s.jobs <- func() {
-		p, err := s.fork(c)
-		done <- result{p, err}
+		p, err = s.fork(c)
+		close(done)
 	}
-	r := <-done
-	return r.p, r.err
+	<-done
+	return p, err
 }
 
-// Lead returns the shortest time that a program took from Start until it was executed; 0 if that is
-// not known yet.
+// Lead returns the shortest time that a program took from Start until it was executed, or 0 if none
+// was executed yet.
 func (s *Starter) Lead() time.Duration { return time.Duration(s.lead.Load()) }
-
-// noteLead is told how long a program took.
-func (s *Starter) noteLead(took time.Duration) {
-	if shortest := s.lead.Load(); shortest == 0 || int64(took) < shortest {
-		s.lead.Store(int64(took))
-	}
-}
 
 // logOf returns the path of a service's log, or "" if it has none.
 func (s *Starter) logOf(name string) string {
@@ -147,12 +134,10 @@ func explain(path string, err error) error {
 
 // A Process is one started process, the leader of its group.
 type Process struct {
-	leader *os.Process
-	cgroup *cgroup // nil: none
-
-	executed func() error
-
-	asked, killed atomic.Bool // whether Terminate, Kill was called
+	leader        *os.Process
+	cgroup        *cgroup // nil: none
+	executed      func() error
+	asked, killed atomic.Bool // Terminate, Kill was called
 
 	mu     sync.Mutex // held for each signal, which must not follow the reaping
 	reaped bool
@@ -166,25 +151,24 @@ func (p *Process) Pid() int { return p.leader.Pid }
 func (p *Process) Executed() error { return p.executed() }
 
 // Terminate sends SIGTERM to the whole group. It may be called at any time and from any goroutine.
-// After the leader has been reaped it does nothing, since the group's number may belong to another
-// process by then.
+// After the leader has been reaped it does nothing, as another process may have its number.
 func (p *Process) Terminate() {
 	p.asked.Store(true)
-	p.signal(terminate)
+	p.signal(syscall.SIGTERM)
 }
 
 // Kill is Terminate with SIGKILL. It also kills every process in the cgroup, if there is one.
 func (p *Process) Kill() {
 	p.killed.Store(true)
-	p.signal(kill)
+	p.signal(syscall.SIGKILL)
 	p.cgroup.kill()
 }
 
-func (p *Process) signal(send func(*Process)) {
+func (p *Process) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
-		send(p)
+		p.send(sig)
 	}
 }
 
@@ -216,10 +200,7 @@ func poll(done func() bool) {
 func (p *Process) reap() *os.ProcessState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reaped {
-		return nil
-	}
-	kill(p)
+	p.send(syscall.SIGKILL)
 	state, _ := p.leader.Wait()
 	p.reaped = true
 	return state

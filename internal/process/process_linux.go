@@ -10,22 +10,28 @@ import (
 	"unsafe"
 )
 
+// sigset returns the kernel's SIG_SETMASK and the size of its signal sets.
+func sigset() (setmask, size uintptr) {
+	if strings.HasPrefix(runtime.GOARCH, "mips") {
+		return 3, 16
+	}
+	return 2, 8
+}
+
 // ownThread locks the calling goroutine to its thread and unblocks all signals on it. A child
 // inherits the signal mask of the thread that forks it, and the daemon's parent may have blocked
 // some.
 func ownThread() {
 	runtime.LockOSThread()
-	var none [sigsetSize]byte
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&none)), 0, sigsetSize, 0, 0)
+	var none [16]byte
+	how, size := sigset()
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(&none)), 0, size, 0, 0)
 }
 
 // catchIgnored receives and drops the signals that this process was started to ignore (by nohup,
 // for example). A service would inherit an ignored signal across exec, but not a handler.
 func catchIgnored() {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return
-	}
+	status, _ := os.ReadFile("/proc/self/status")
 	_, rest, _ := strings.Cut(string(status), "\nSigIgn:\t")
 	line, _, _ := strings.Cut(rest, "\n")
 	mask, _ := strconv.ParseUint(line[max(len(line)-16, 0):], 16, 64)
@@ -33,30 +39,26 @@ func catchIgnored() {
 		switch {
 		case mask&(1<<(n-1)) == 0:
 		case n >= 32 && n <= 34: // package signal leaves these to C libraries
-			setDefault(n)
+			var action [64]byte // the kernel's sigaction on any processor; zero is SIG_DFL
+			_, size := sigset()
+			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n),
+				uintptr(unsafe.Pointer(&action)), 0, size, 0, 0)
 		default:
 			signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
 		}
 	}
 }
 
-// setDefault undoes the ignoring of a signal.
-func setDefault(n int) {
-	var action [64]byte // the kernel's sigaction on any processor; zero is SIG_DFL
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, sigsetSize, 0, 0)
-}
-
-// awaitExit waits until the leader is a zombie, and returns nil. Where the kernel has pidfds, the
-// goroutine waits in the runtime's poller, else it keeps a thread.
+// awaitExit waits until the leader is a zombie, and returns nil. If there is a pidfd, the goroutine
+// waits in the runtime's poller; if not, it keeps a thread.
 func (p *Process) awaitExit() *os.ProcessState {
 	const pidfdOpen = 434 // on every processor
-	fd, _, errno := syscall.Syscall(pidfdOpen, uintptr(p.Pid()), 0, 0)
-	if errno == 0 {
+	if fd, _, errno := syscall.Syscall(pidfdOpen, uintptr(p.Pid()), 0, 0); errno == 0 {
 		syscall.SetNonblock(int(fd), true) // the poller takes no other
 		f := os.NewFile(fd, "pidfd")
 		defer f.Close()
 		conn, err := f.SyscallConn()
-		if err == nil && conn.Read(func(uintptr) bool { return isZombie(p.Pid(), syscall.WNOHANG) }) == nil {
+		if err == nil && conn.Read(func(uintptr) bool { return p.Exited() }) == nil {
 			return nil
 		}
 	}
@@ -68,13 +70,14 @@ func (p *Process) awaitExit() *os.ProcessState {
 // Exited reports whether the leader has exited and has not been reaped.
 func (p *Process) Exited() bool { return isZombie(p.Pid(), syscall.WNOHANG) }
 
-// isZombie reports whether a child has exited, and does not reap it. Without WNOHANG it waits for
-// that.
+// isZombie reports whether a child has exited, without reaping it. Without WNOHANG it waits for the
+// exit.
 func isZombie(pid, options int) bool {
 	const byPid = 1
 	var info [128]byte // siginfo_t; all zero if no child has exited
 	options |= syscall.WEXITED | syscall.WNOWAIT
-	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid), uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
+	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid),
+		uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
 	return errno == 0 && info != [128]byte{} || errno == syscall.ECHILD
 }
 

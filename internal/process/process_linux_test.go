@@ -12,19 +12,11 @@ import (
 	"time"
 )
 
-// What the daemon itself was given in excess, its services do not get.
+// A service gets none of the descriptors that the daemon inherited.
 func TestNoDescriptorsBeyondThree(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "note")
-	cmd := exec.Command(os.Args[0], rolePrefix+"careless", os.Args[0], rolePrefix+"descriptors", path)
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	cmd.ExtraFiles = []*os.File{null, nil, null, null}
-	h := startHelper(t, cmd)
-	h.line(t) // its number
+	h := startHelper(t, "careless", os.Args[0], rolePrefix+"descriptors", path)
 	if got := h.line(t); got != "exit status 0" {
 		t.Errorf("the process: %s", got)
 	}
@@ -33,14 +25,14 @@ func TestNoDescriptorsBeyondThree(t *testing.T) {
 	}
 }
 
-// cat is a program that leaves signals as it found them; Go's own do not.
+// cat leaves its signals as it found them, while a Go program changes them.
 func TestNoSignalIgnoredOrBlocked(t *testing.T) {
 	t.Parallel()
 	cat, err := exec.LookPath("cat")
 	if err != nil {
-		t.Skip("needs cat to look at a process from its start:", err)
+		t.Skip("needs cat to show the signals of a process:", err)
 	}
-	h := startHelper(t, exec.Command(os.Args[0], rolePrefix+"careless", cat, "/proc/self/status"))
+	h := startHelper(t, "careless", cat, "/proc/self/status")
 	status := make(map[string]string)
 	for line := h.line(t); line != "exit status 0"; line = h.line(t) {
 		key, value, _ := strings.Cut(line, ":\t")
@@ -53,12 +45,12 @@ func TestNoSignalIgnoredOrBlocked(t *testing.T) {
 	}
 }
 
-// A process dies with the daemon, however that dies.
+// A process dies with the daemon, even if the daemon gets SIGKILL.
 func TestParentDeath(t *testing.T) {
 	t.Parallel()
 	for range 5 {
 		path := filepath.Join(t.TempDir(), "note")
-		h := startHelper(t, exec.Command(os.Args[0], rolePrefix+"daemon", os.Args[0], rolePrefix+"ignore-term", path))
+		h := startHelper(t, "daemon", os.Args[0], rolePrefix+"ignore-term", path)
 		pid := notedPid(t, path)
 		h.cmd.Process.Kill()
 		eventually(t, fmt.Sprintf("the end of process %d", pid), func() bool { return !alive(pid) })
@@ -90,7 +82,7 @@ func TestThreadDeath(t *testing.T) {
 	}
 }
 
-// Nor with a thread that ends after it: the one that forks is nobody else's.
+// Nor does it die with a thread that ends later: only the Starter's own thread forks.
 func TestLaterThreadDeath(t *testing.T) {
 	t.Parallel()
 	s := starter()
@@ -99,7 +91,7 @@ func TestLaterThreadDeath(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			p, _ = start(t, s, "sleep", "")
-			runtime.LockOSThread() // likely the thread that ran last, and that ends with the goroutine
+			runtime.LockOSThread() // likely the thread that ran last; it ends with the goroutine
 			close(done)
 		}()
 		<-done
@@ -109,30 +101,42 @@ func TestLaterThreadDeath(t *testing.T) {
 	}
 }
 
-func TestCostOfAHundred(t *testing.T) {
+func TestNoDescriptorIsLeft(t *testing.T) {
 	t.Parallel()
-	h := startHelper(t, exec.Command(os.Args[0], rolePrefix+"hundred"))
-	var threads, descriptors int
-	if _, err := fmt.Sscanf(h.line(t)+"\n"+h.line(t), "threads %d\ndescriptors %d", &threads, &descriptors); err != nil {
-		t.Fatal(err)
-	}
-	if threads > 20 {
-		t.Errorf("%d threads for 100 processes", threads)
-	}
-	if descriptors != 0 {
-		t.Errorf("%d descriptors were left", descriptors)
+	if got := startHelper(t, "leftover").line(t); got != "0" {
+		t.Errorf("a process leaves %s descriptors open", got)
 	}
 }
 
-// Without a descriptor for a pidfd, a thread waits instead, and the rest is the same.
+// Without a descriptor for a pidfd, Wait keeps a thread instead.
 func TestWithoutPidfd(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "note")
-	h := startHelper(t, exec.Command(os.Args[0], rolePrefix+"starved", os.Args[0], rolePrefix+"parent", path, "ignore-term"))
+	h := startHelper(t, "starved", os.Args[0], rolePrefix+"parent", path, "ignore-term")
 	if got := h.line(t); got != "exit status 3" {
 		t.Errorf("the process: %s", got)
 	}
 	if pid := notedPid(t, path); alive(pid) {
 		t.Error("a grandchild outlived the leader")
 	}
+}
+
+// Zombies do not count, so that an init that is slow to reap them delays nothing.
+func TestZombiesAreNotAlive(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], rolePrefix+"sleep", "")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	group := cmd.Process.Pid
+	if !groupLives(group) {
+		t.Error("a group with a sleeping process does not live")
+	}
+	cmd.Process.Kill()
+	eventually(t, "the end of the group", func() bool { return !groupLives(group) })
+	if err := syscall.Kill(-group, 0); err != nil {
+		t.Errorf("its zombie is not there: %v", err)
+	}
+	cmd.Wait()
 }

@@ -8,12 +8,10 @@ import (
 	"syscall"
 )
 
-func terminate(p *Process) { signalGroup(p.Pid(), syscall.SIGTERM) }
-func kill(p *Process)      { signalGroup(p.Pid(), syscall.SIGKILL) }
-
-// signalGroup signals the group, and also the leader if it has moved to another group. That other
-// group is not signalled, as it may be the daemon's.
-func signalGroup(pid int, sig syscall.Signal) {
+// send signals the group, and also the leader if it has moved to another group. That other group is
+// not signalled, as it may be the daemon's.
+func (p *Process) send(sig syscall.Signal) {
+	pid := p.Pid()
 	syscall.Kill(-pid, sig)
 	if group, err := syscall.Getpgid(pid); err == nil && group != pid {
 		syscall.Kill(pid, sig)

@@ -54,7 +54,7 @@ func TestTerminateAndKill(t *testing.T) {
 		c.do(p)
 		wantExit(t, p, c.want)
 		if alive(p.Pid()) {
-			t.Errorf("%s: still there after Wait", c.role)
+			t.Errorf("%s: it exists after Wait", c.role)
 		}
 	}
 }
@@ -70,21 +70,18 @@ func TestStopped(t *testing.T) {
 	wantExit(t, p, "signal: killed")
 }
 
-// When the leader exits, the rest of its group goes with it, before Wait
-// returns; also when the leader was killed, and when the rest ignores SIGTERM.
-func TestSweep(t *testing.T) {
+// When the leader exits by itself, Wait kills the rest of its group, even a process that ignores
+// SIGTERM.
+func TestCrashEndsTheGroup(t *testing.T) {
 	t.Parallel()
-	for _, child := range []string{"sleep", "ignore-term"} {
-		p, path := start(t, starter(), "parent", child)
-		wantExit(t, p, "exit status 3")
-		if pid := notedPid(t, path); alive(pid) {
-			t.Errorf("a grandchild (%s) outlived the leader", child)
-		}
+	p, path := start(t, starter(), "parent", "ignore-term")
+	wantExit(t, p, "exit status 3")
+	if pid := notedPid(t, path); alive(pid) {
+		t.Error("a grandchild outlived the leader")
 	}
 }
 
-// After Terminate, the rest of the group goes on until it has ended or Kill, though the leader is
-// gone. The leader here waits for its child to take the signal, and then exits.
+// After Terminate, the rest of the group may go on until Kill although the leader has exited.
 func TestGroupKeepsItsGrace(t *testing.T) {
 	t.Parallel()
 	p, path := start(t, starter(), "wrapper")
@@ -93,13 +90,13 @@ func TestGroupKeepsItsGrace(t *testing.T) {
 	go func() { exited <- p.Wait() }()
 	p.Terminate()
 	eventually(t, "the end of the leader", func() bool { return !alive(p.Pid()) })
-	eventually(t, "the child's note that it was asked", func() bool { return read(path) == "asked" })
+	eventually(t, "SIGTERM at the child", func() bool { return read(path) == "asked" })
 	if !alive(child) {
-		t.Error("the child was killed though its grace had not passed")
+		t.Error("the child was killed before Kill")
 	}
 	select {
 	case how := <-exited:
-		t.Errorf("the service counts as gone: %s", how)
+		t.Errorf("Wait returned before the child ended: %s", how)
 	default:
 	}
 	p.Kill()
@@ -123,13 +120,13 @@ func TestSignalsReachTheGroup(t *testing.T) {
 	leader.Terminate()
 	state, err := member.Wait()
 	if err != nil || state.String() != "signal: terminated" {
-		t.Errorf("the other of the group: %v, %v", state, err)
+		t.Errorf("the other member of the group: %v, %v", state, err)
 	}
 	wantExit(t, leader, "signal: terminated")
 }
 
-// A leader that has moved to another group is signalled, and nobody else
-// of that group, which is the tests' own.
+// A leader that has moved to another group is signalled. The rest of that group, which is the group
+// of the tests, is not.
 func TestLeaderThatMoved(t *testing.T) {
 	t.Parallel()
 	for want, do := range map[string]func(*Process){
@@ -142,8 +139,7 @@ func TestLeaderThatMoved(t *testing.T) {
 	}
 }
 
-// Once the leader has been reaped its number may be somebody else's: nothing is
-// sent to it any more.
+// After the leader has been reaped, another process may have its number, and gets no signal.
 func TestNoSignalAfterReap(t *testing.T) {
 	t.Parallel()
 	p, err := starter().Start(command(os.Args[0], rolePrefix+"exit", "0"))
@@ -153,16 +149,16 @@ func TestNoSignalAfterReap(t *testing.T) {
 	wantExit(t, p, "exit status 0")
 	victim, path := start(t, starter(), "sleep")
 	notedPid(t, path)
-	p.leader = victim.leader // as if the number had been given again
+	p.leader = victim.leader // as if it had the same number
 	p.Terminate()
 	p.Kill()
-	syscall.Kill(victim.Pid(), syscall.SIGINT) // what ends it, if nothing did before
+	syscall.Kill(victim.Pid(), syscall.SIGINT)
 	if got := victim.Wait(); got != "exit status 2" && got != "signal: interrupt" {
-		t.Errorf("the next with that number got %q", got)
+		t.Errorf("the next process with that number: %q", got)
 	}
 }
 
-// Signals while the process exits and is reaped must not race with that.
+// Signals may be sent while the process exits and is reaped.
 func TestSignalsWhileItExits(t *testing.T) {
 	t.Parallel()
 	for range 20 {
@@ -178,7 +174,8 @@ func TestSignalsWhileItExits(t *testing.T) {
 				}
 			})
 		}
-		if got := p.Wait(); got != "exit status 0" && !strings.HasPrefix(got, "signal: ") { // so many may crash it as well
+		// It dies of SIGTERM, or of so many signals.
+		if got := p.Wait(); got != "exit status 0" && !strings.HasPrefix(got, "signal: ") {
 			t.Errorf("got %q", got)
 		}
 		hands.Wait()
@@ -190,7 +187,7 @@ func TestStartErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
-		syscall.ForkLock.RLock() // a process forked meanwhile would hold it open for writing: "text file busy"
+		syscall.ForkLock.RLock() // a child forked now would inherit the open file: "text file busy"
 		defer syscall.ForkLock.RUnlock()
 		if err := os.WriteFile(path, []byte(content), mode); err != nil {
 			t.Fatal(err)
@@ -206,7 +203,7 @@ func TestStartErrors(t *testing.T) {
 		{filepath.Join(dir, "missing"), "no such file or directory"},
 	} {
 		p, err := starter().Start(command(c.path))
-		if err == nil { // on Linux the stage reports it
+		if err == nil { // on Linux the stage reports the error
 			err = p.Executed()
 			p.Kill()
 			p.Wait()
@@ -219,7 +216,7 @@ func TestStartErrors(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", err, want)
 		}
 	}
-	p, err := starter().Start(command(os.Args[0], rolePrefix+"exit", "0")) // and it starts others as before
+	p, err := starter().Start(command(os.Args[0], rolePrefix+"exit", "0")) // the Starter still works
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// The stage is a process between zrd and a service. A fork in Go holds a processor and a lock of
-// the runtime until the new process has executed its program, which can take hours if the disk does
-// not answer. So zrd executes itself, as its own program is in memory, and that stage then executes
-// the service. Only the stage waits for the disk. It reports through a pipe, which is closed on
-// exec: a byte before it executes the program, and the reason if that fails.
+// A stage is a process between zrd and a service. A fork in Go holds a processor and a lock of the
+// runtime until the new process has executed its program, which can take hours if the disk does not
+// answer. So zrd executes itself, as its own program is in memory, and only the stage waits for the
+// disk when it executes the service. It reports through a pipe, which is closed on exec: a byte
+// before it executes the program, and the reason if that fails.
 const (
 	stageName   = "zrd-stage"
 	stagePipe   = 3
@@ -83,13 +83,15 @@ func (s *Starter) fork(c Command) (*Process, error) {
 		return nil, err
 	}
 	defer w.Close()
-	argv := append([]string{stageName, strconv.Itoa(os.Getpid()), c.Dir, s.logOf(c.Name), c.Path}, c.Args...)
+	daemon := strconv.Itoa(os.Getpid())
+	argv := append([]string{stageName, daemon, c.Dir, s.logOf(c.Name), c.Path}, c.Args...)
 	attr := &os.ProcAttr{Env: s.env, Files: []*os.File{s.null, s.stdout, s.stderr, w}}
 	began := time.Now()
 	p := &Process{executed: sync.OnceValue(func() error {
 		err := stageReport(r)
-		if err == nil {
-			s.noteLead(time.Since(began))
+		took, shortest := int64(time.Since(began)), s.lead.Load()
+		if err == nil && (shortest == 0 || took < shortest) {
+			s.lead.Store(took)
 		}
 		return err
 	})}
@@ -109,8 +111,7 @@ func (s *Starter) fork(c Command) (*Process, error) {
 func stageReport(r *os.File) error {
 	defer r.Close()
 	text, _ := io.ReadAll(io.LimitReader(r, 4<<10))
-	why, ready := strings.CutPrefix(string(text), stageReady)
-	switch {
+	switch why, ready := strings.CutPrefix(string(text), stageReady); {
 	case why != "":
 		return errors.New(why)
 	case !ready:

@@ -18,12 +18,9 @@ type stat struct {
 
 func readStat(pid int) (stat, bool) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return stat{}, false
-	}
 	// The command is in parentheses, and may contain any character.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 18 {
+	if err != nil || len(fields) < 18 {
 		return stat{}, false
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(fields[i]); return n }
@@ -32,40 +29,38 @@ func readStat(pid int) (stat, bool) {
 	return stat{number(1), number(2), state == "X" || state == "Z" && threads <= 1}, true
 }
 
-// A census is the state of every process. When all services end at once, many goroutines need one.
+// census is the stat of every process. When all services end at once, many goroutines need one.
 // They share the census that begins after they asked.
-type census struct {
-	mu    sync.Mutex
+var census struct {
+	sync.Mutex
 	began time.Time
 	all   map[int]stat
 }
 
-var allProcesses census
-
-// take returns a census that began after the call.
-func (c *census) take() map[int]stat {
+// allProcesses returns a census that began after the call.
+func allProcesses() map[int]stat {
 	asked := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.began.After(asked) {
-		return c.all
+	census.Lock()
+	defer census.Unlock()
+	if census.began.After(asked) {
+		return census.all
 	}
-	c.began, c.all = time.Now(), make(map[int]stat)
+	census.began, census.all = time.Now(), make(map[int]stat)
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		if pid, err := strconv.Atoi(e.Name()); err == nil {
 			if s, ok := readStat(pid); ok {
-				c.all[pid] = s
+				census.all[pid] = s
 			}
 		}
 	}
-	return c.all
+	return census.all
 }
 
 // groupHasLiving reports whether a group has a process that is no zombie. Without /proc it returns
 // true.
 func groupHasLiving(group int) bool {
-	all := allProcesses.take()
+	all := allProcesses()
 	for _, s := range all {
 		if s.group == group && !s.dead {
 			return true
@@ -74,7 +69,7 @@ func groupHasLiving(group int) bool {
 	return len(all) == 0
 }
 
-// alone reports whether no process of the group is left but its leader, which has exited.
+// alone reports whether the leader, which has exited, is the last process of its group.
 func (p *Process) alone() bool {
 	if p.cgroup != nil && !p.cgroup.populated() {
 		return true
@@ -93,7 +88,7 @@ func (p *Process) alone() bool {
 // leader. The leader is included if /proc does not show it.
 func (p *Process) Members() []int {
 	members := p.cgroup.processes()
-	all := allProcesses.take()
+	all := allProcesses()
 	for pid, s := range all {
 		if !s.dead && descends(all, pid, p.Pid()) {
 			members = append(members, pid)

@@ -9,126 +9,120 @@ import (
 	"zr/internal/health"
 )
 
-// kv is checked 8 s after its supervisor began, and then every 10 s: rounds.
+// The name of kv gives it the moment 8 s after its supervisor began, and every 10 s from then on.
 func TestChecksKeepTheirInterval(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv")
-		w.set(func() { w.watched = true })
-		w.at(40 * time.Second)
-		w.expect(`
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.set(func() { s.watched = true })
+		s.at(30 * time.Second)
+		s.expect(`
 			8s probe 101
 			18s probe 101
 			28s probe 101
-			38s probe 101
 		`)
 	})
 }
 
 func TestFailedCheckRestarts(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.ill, p.slow = errors.New("GET /health answered 500"), 400*time.Millisecond })
-		w.at(10 * time.Second)
-		w.expect(`
-			8s daemon: service 'kv' unhealthy (failure 1/5): GET /health answered 500
-			8s daemon: restarting 'kv' in 1s
-			8s SIGTERM 101
-			8.4s exit 101: exit status 0
-			9s spawn kv 102
-			9s daemon: service 'kv' restarted successfully
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.slow = 400 * time.Millisecond })
+		s.failCheck("kv")
+		s.wait(backoff(1))
+		s.expect(`
+			0s SIGTERM 101
+			400ms exit 101: exit status 0
+			restart kv 102 after failure 1: ill
 		`)
 	})
 }
 
-// The back-off is the grace: a restart costs no time beyond it.
-func TestFailedCheckOfADeafOne(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.takes, p.deaf = hangs, true })
-		w.at(12 * time.Second)
-		w.expect(`
-			10s daemon: service 'kv' unhealthy (failure 1/5): no answer to GET /health within 2 s
-			10s daemon: restarting 'kv' in 1s
-			10s SIGTERM 101
-			11s SIGKILL 101
-			11s exit 101: signal: killed
-			11s spawn kv 102
-			11s daemon: service 'kv' restarted successfully
+// A check fails after health-timeout. The back-off is the grace, so that the restart is not late.
+func TestCheckWithoutAnAnswer(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.takes, p.deaf = hangs, true })
+		s.untilCheck()
+		s.at(healthTimeout + backoff(1) + 100*time.Millisecond)
+		s.expect(`
+			2s SIGTERM 101
+			SIGKILL 101
+			exit 101: signal: killed
+			restart kv 102 after failure 1: no answer to GET /health within 2 s
 		`)
 	})
 }
 
-// An exit is noticed at once, also while a check waits for its answer, whose end is
-// then nobody's failure.
+// An exit is noticed at once, even while a check waits for its answer. The check does not count then.
 func TestExitDuringACheck(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.takes = hangs })
-		w.at(8 * time.Second)
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.takes = hangs })
+		s.untilCheck()
+		s.at(time.Second)
 		p.exit("signal: segmentation fault")
-		w.at(16 * time.Second)
-		w.expect(`
-			8s exit 101: signal: segmentation fault
-			8s daemon: service 'kv' unhealthy (failure 1/5): signal: segmentation fault
-			8s daemon: restarting 'kv' in 1s
-			9s spawn kv 102
-			9s daemon: service 'kv' restarted successfully
+		s.wait(backoff(1) + 2*healthTimeout)
+		s.expect(`
+			1s exit 101: signal: segmentation fault
+			restart kv 102 after failure 1: signal: segmentation fault
 		`)
 	})
 }
 
-// What the daemon could not ask is no failure; it asks again a second later, and then in step.
-func TestChecksThatCannotBeMadeAreNotCounted(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.ill, w.watched = fmt.Errorf("%w: too many open files", health.ErrNoVerdict), true })
-		w.at(9500 * time.Millisecond)
-		w.set(func() { p.ill = nil })
-		w.at(21 * time.Second)
-		w.expect(`
-			8s probe 101
-			9s probe 101
+// A check that cannot be made is no failure. It is made again after a second.
+func TestChecksWithoutAVerdict(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.ill = fmt.Errorf("%w: too many open files", health.ErrNoVerdict) })
+		s.untilCheck()
+		s.set(func() { s.watched = true })
+		s.at(1500 * time.Millisecond)
+		s.set(func() { p.ill = nil })
+		s.at(13 * time.Second)
+		s.expect(`
+			1s probe 101
+			2s probe 101
 			10s probe 101
-			18s probe 101
 		`)
-		if n := w.info("kv").Failures; n != 0 {
+		if n := s.info("kv").Failures; n != 0 {
 			t.Errorf("%d failures", n)
 		}
 	})
 }
 
-// A check that takes its time does not shift the next one, and one that takes more than
-// an interval is not joined by another.
-func TestSlowChecksStayInStep(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.sup.rounds.interval = time.Second
-		p := w.up("kv")
-		w.set(func() { w.watched, p.takes = true, 700*time.Millisecond })
-		w.at(2 * time.Second)
-		w.set(func() { p.takes = 1500 * time.Millisecond })
-		w.at(5 * time.Second)
-		w.expect(`
-			800ms probe 101
-			1.8s probe 101
-			2.8s probe 101
-			4.8s probe 101
+// A slow check does not shift the next one. While a check takes longer than the interval, no other
+// begins.
+func TestSlowChecksKeepTheirMoments(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.sup.rounds.interval = time.Second
+		p := s.up("kv")
+		s.set(func() { p.takes = 700 * time.Millisecond })
+		s.untilCheck()
+		s.set(func() { s.watched = true })
+		s.at(1200 * time.Millisecond)
+		s.set(func() { p.takes = 1500 * time.Millisecond })
+		s.at(4200 * time.Millisecond)
+		s.expect(`
+			1s probe 101
+			2s probe 101
+			4s probe 101
 		`)
 	})
 }
 
-// Many services are not made to answer at once, and those that hang do not delay the others.
+// A thousand services are not asked at once. Services that hang do not delay the checks of others.
 func TestChecksOfManyServices(t *testing.T) {
-	inWorld(t, func(w *world) {
+	simulate(t, func(s *simulation) {
 		const services, hanging = 1000, 250
 		names := make([]string, services)
 		for i := range names {
 			names[i] = fmt.Sprint("s", i)
-			w.install(names[i], 10000+i)
-			w.start(names[i])
+			s.install(names[i], 10000+i)
+			s.start(names[i])
 		}
-		w.restartClock()
-		w.set(func() {
-			for i, p := range w.procs {
+		s.restartClock()
+		s.set(func() {
+			for i, p := range s.procs {
 				if p.takes = 3 * time.Millisecond; i%(services/hanging) == 0 {
 					p.takes = hangs
 				} else {
@@ -136,68 +130,64 @@ func TestChecksOfManyServices(t *testing.T) {
 				}
 			}
 		})
-		w.at(DefaultInterval + healthTimeout + time.Second)
+		s.at(DefaultInterval + healthTimeout + time.Second)
 		for _, name := range names {
-			info := w.info(name)
-			first := w.zero.Truncate(time.Second) // when the supervisor began
+			info := s.info(name)
+			first := s.zero.Truncate(time.Second) // when the supervisor began
 			late := info.LastErrorAt.Sub(first) % (DefaultInterval / moments)
 			if info.Failures != 1 || late > 200*time.Millisecond {
 				t.Errorf("%s has %d failures, the check ended %v after its moment", name, info.Failures, late)
 			}
 		}
-		if w.mostAsked > 100 {
-			t.Errorf("%d services were asked at once", w.mostAsked)
+		if s.mostAsked > 100 {
+			t.Errorf("%d services were asked at once", s.mostAsked)
 		}
 	})
 }
 
 func TestNoServiceDelaysAnother(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9300)
-		kv, db := w.up("kv"), w.up("db")
-		w.set(func() { kv.takes, kv.deaf, db.deaf = hangs, true, true })
-		w.stop("kv")
-		w.start("db")
-		if status := w.info("db").Status; status != "running" {
-			t.Errorf("db is %s", status)
-		}
-		w.stop("nope")
-		w.expect(`
-			0s daemon: stopping service 'kv'
+	simulate(t, func(s *simulation) {
+		s.install("db", 9300)
+		kv, db := s.up("kv"), s.up("db")
+		s.set(func() { kv.takes, kv.deaf, db.deaf = hangs, true, true })
+		s.stop("kv")
+		s.start("db")
+		s.stop("unknown")
+		s.is("db", "running")
+		s.expect(`
 			0s SIGTERM 101
 			0s start db: ok
-			0s stop nope: ok
+			0s stop unknown: ok
 		`)
 	})
 }
 
-func TestStaleNewsIsDropped(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
-		w.at(2 * time.Second)
-		svc, _ := w.sup.forStart("kv")
-		before := w.info("kv")
+// A message about a run that has ended changes nothing.
+func TestStaleMessages(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.upAfter(1, "kv")
+		svc, _ := s.sup.forStart("kv")
+		before := s.info("kv")
 		svc.send(exitedMsg{run: 1, why: "late"})
 		svc.send(probedMsg{1, errors.New("late")})
-		w.at(3 * time.Second)
-		if after := w.info("kv"); after != before {
+		s.at(time.Second)
+		if after := s.info("kv"); after != before {
 			t.Errorf("%+v became %+v", before, after)
 		}
 	})
 }
 
-// So is what a probe of the current run, under way when it was to end, says.
-func TestNewsOfAnEndingRunIsDropped(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.deaf = true })
-		w.stop("kv")
-		svc, _ := w.sup.forStart("kv")
+// The result of a probe changes nothing while its run is being ended.
+func TestProbeOfAnEndingRun(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.deaf = true })
+		s.stop("kv")
+		svc, _ := s.sup.forStart("kv")
 		svc.send(probedMsg{1, nil})
 		svc.send(probedMsg{1, &ForeignError{Port: 9200}})
-		w.at(6 * time.Second)
-		w.expect(`
-			0s daemon: stopping service 'kv'
+		s.at(6 * time.Second)
+		s.expect(`
 			0s SIGTERM 101
 			5s SIGKILL 101
 			5s exit 101: signal: killed
@@ -208,13 +198,14 @@ func TestNewsOfAnEndingRunIsDropped(t *testing.T) {
 
 // The probes of a start end with its process.
 func TestNoProbesInABackoff(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
-		w.set(func() { w.setup = func(p *proc) { p.ready, p.dies = time.Hour, 10*time.Millisecond } })
-		w.at(1500 * time.Millisecond)
-		w.set(func() { w.watched = true })
-		w.forget()
-		w.at(3*time.Second - 1)
-		w.expect("")
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.crash()
+		s.set(func() { s.setup = func(p *proc) { p.ready, p.dies = time.Hour, 10*time.Millisecond } })
+		s.wait(backoff(1) + 500*time.Millisecond)
+		s.set(func() { s.watched = true })
+		s.forget()
+		s.wait(backoff(2) - time.Second)
+		s.expect("")
 	})
 }

@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// A view is what an actor tells of itself when it is at rest; its state is "gone" when there
-// is none.
+// A view shows an actor at rest. Its state is "gone" if there is no actor.
 type view struct {
 	state         string
 	wanted, armed bool
 	until         time.Time
-	starts, stops int // that wait
+	starts, stops int // waiting for a reply
 	ports         int
 }
 
-// viewMsg has the actor look at itself: nobody else may.
+// viewMsg makes the actor describe itself, as only its own goroutine may read its fields.
 type viewMsg chan<- view
 
 func (m viewMsg) deliver(s *service) {
@@ -27,73 +26,80 @@ func (m viewMsg) deliver(s *service) {
 	m <- v
 }
 
-func (p *puppet) look() view {
-	p.mu.Lock()
-	svc, ports := p.services["kv"], len(p.ports)
-	p.mu.Unlock()
+func (d *driver) look() view {
+	d.mu.Lock()
+	svc, ports := d.services["kv"], len(d.ports)
+	d.mu.Unlock()
 	reply := make(chan view, 1)
 	if svc == nil || !svc.send(viewMsg(reply)) {
 		return view{state: "gone", ports: ports}
 	}
 	v := <-reply
 	v.ports = ports
-	if v.state == "running" && !v.armed && p.probing.Load() == 0 { // rounds watch it
-		v.armed, v.until = true, p.rounds.next(momentOf("kv"), time.Now())
+	if v.state == "running" && !v.armed && d.probing.Load() == 0 { // rounds watch it
+		v.armed, v.until = true, d.rounds.next(momentOf("kv"), time.Now())
 	}
 	return v
 }
 
-// settle lets everybody come to rest, and looks at where that is.
-func (p *puppet) settle() {
+// settle waits until nothing moves, and checks the state.
+func (d *driver) settle() {
 	synctest.Wait()
-	svc := p.look()
+	svc := d.look()
 	if svc.state != "running" && svc.state != "starting" { // a round drops its check
 		time.Sleep(patience)
 		synctest.Wait()
-		svc = p.look()
+		svc = d.look()
 	}
 	now := svc.state
-	if now != p.was {
-		p.seen[transition{p.was, now}] = true
+	if now != d.was {
+		d.seen[transition{d.was, now}] = true
 	}
-	p.check(svc)
-	if p.was = now; now == "gone" {
-		p.was = "idle" // where the next actor starts
+	d.check(svc)
+	if d.was = now; now == "gone" {
+		d.was = "idle" // the next actor's first state
 	}
 }
 
-func (p *puppet) check(svc view) {
-	now, row := svc.state, rowOf(svc.state)
-	p.must((p.alive.Load() == 1) == row.process && p.alive.Load() < 2, "%d processes in state %s", p.alive.Load(), now)
-	p.must((p.spawning.Load() == 1) == (now == "spawning"), "%d spawns in state %s", p.spawning.Load(), now)
-	p.must(p.loading.Load() > 0 || now != "loading", "no load in state %s", now)
+func (d *driver) check(svc view) {
+	now, row, alive := svc.state, rowOf(svc.state), d.alive.Load()
+	d.must((alive == 1) == row.process && alive < 2, "%d processes in state %s", alive, now)
+	spawns := d.spawning.Load()
+	d.must((spawns == 1) == (now == "spawning"), "%d spawns in state %s", spawns, now)
+	d.must(d.loading.Load() > 0 || now != "loading", "no load in state %s", now)
 	holds := now != "failed" && now != "gone"
-	p.must((svc.ports == 1) == holds || now == "loading" || now == "backingOff", "in state %s it has %d ports", now, svc.ports)
-	p.must(!p.stopped || !svc.wanted && p.spawns.Load() == p.atStop, "it is wanted, or was started, after a stop")
-	checking := now == "running" && !svc.armed // one of the two is under way
-	p.must(checking || svc.armed == row.deadline, "in state %s, armed: %t", now, svc.armed)
-	p.must(now == "starting" || (p.probing.Load() == 1) == checking, "%d probes in state %s", p.probing.Load(), now)
-	p.checkWaiters(svc)
-	p.checkStatus(now, row)
+	either := now == "loading" || now == "backingOff"
+	d.must((svc.ports == 1) == holds || either, "%d ports in state %s", svc.ports, now)
+	d.must(!d.stopped || !svc.wanted, "it is wanted after a stop")
+	d.must(!d.stopped || d.spawns.Load() == d.atStop, "it was started after a stop")
+	checking := now == "running" && !svc.armed // a check is under way, or a deadline is set
+	d.must(checking || svc.armed == row.deadline, "in state %s, armed: %t", now, svc.armed)
+	probes := d.probing.Load()
+	d.must(now == "starting" || (probes == 1) == checking, "%d probes in state %s", probes, now)
+	d.checkWaiters(svc)
+	d.checkStatus(now, row)
 }
 
-func (p *puppet) checkWaiters(svc view) {
-	now, starts, stops := svc.state, answered(p.starts), answered(p.stops)
-	p.must(svc.starts == 0 || !slices.Contains([]string{"running", "failed", "stuck"}, now), "%d starts wait in state %s", svc.starts, now)
-	p.must(svc.stops == 0 || slices.Contains([]string{"spawning", "ending", "killed"}, now), "%d stops wait in state %s", svc.stops, now)
-	p.must(starts == len(p.starts)-svc.starts, "%d of %d starts are answered, %d wait", starts, len(p.starts), svc.starts)
-	p.must(stops == len(p.stops)-svc.stops, "%d of %d stops are answered, %d wait", stops, len(p.stops), svc.stops)
+func (d *driver) checkWaiters(svc view) {
+	now, starts, stops := svc.state, answered(d.starts), answered(d.stops)
+	final := slices.Contains([]string{"running", "failed", "stuck"}, now)
+	d.must(svc.starts == 0 || !final, "%d starts wait in state %s", svc.starts, now)
+	passing := slices.Contains([]string{"spawning", "ending", "killed"}, now)
+	d.must(svc.stops == 0 || passing, "%d stops wait in state %s", svc.stops, now)
+	d.must(starts+svc.starts == len(d.starts), "of %d starts, %d are answered and %d wait", len(d.starts), starts, svc.starts)
+	d.must(stops+svc.stops == len(d.stops), "of %d stops, %d are answered and %d wait", len(d.stops), stops, svc.stops)
 }
 
-func (p *puppet) checkStatus(now string, row row) {
-	list := p.Status()
-	leaving := now == "ending" || now == "killed" // status shows what it showed before
+func (d *driver) checkStatus(now string, row row) {
+	list := d.Status()
+	leaving := now == "ending" || now == "killed" // status shows the state before
 	if len(list) == 0 {
-		p.must(leaving || slices.Contains([]string{"gone", "loading", "spawning"}, now), "nothing listed in state %s", now)
+		unlisted := slices.Contains([]string{"gone", "loading", "spawning"}, now)
+		d.must(leaving || unlisted, "nothing listed in state %s", now)
 		return
 	}
-	p.must(leaving || list[0].Status == row.status, "listed as %s in state %s", list[0].Status, now)
-	p.must(list[0].PID == 0 || row.process, "process %d listed in state %s", list[0].PID, now)
+	d.must(leaving || list[0].Status == row.status, "listed as %s in state %s", list[0].Status, now)
+	d.must(list[0].PID == 0 || row.process, "process %d listed in state %s", list[0].PID, now)
 }
 
 func rowOf(name string) row {
@@ -105,7 +111,7 @@ func rowOf(name string) row {
 	panic(name)
 }
 
-// answered counts answers; a request that got two counts as none.
+// answered counts the requests that got exactly one answer.
 func answered[T any](waiters []chan T) int {
 	n := 0
 	for _, reply := range waiters {
@@ -116,34 +122,33 @@ func answered[T any](waiters []chan T) int {
 	return n
 }
 
-// finish stops the service, lets its process be mortal and time pass: then nothing is left
-// of it, for good.
-func (p *puppet) finish() {
-	p.mortal.Store(true)
-	p.trail = append(p.trail, stop)
-	p.happen(stop)
-	for p.loading.Load() > 0 {
-		p.load <- nil
-		p.settle()
+// finish stops the service and lets its process end. The service must be gone then, and stay gone.
+func (d *driver) finish() {
+	d.mortal.Store(true)
+	d.trail = append(d.trail, stop)
+	d.happen(stop)
+	for d.loading.Load() > 0 {
+		d.load <- nil
+		d.settle()
 	}
-	if p.spawning.Load() == 1 {
-		p.spawn <- nil
-		p.settle()
+	if d.spawning.Load() == 1 {
+		d.spawn <- nil
+		d.settle()
 	}
-	if state := p.look().state; state == "killed" || state == "stuck" {
-		p.happen(exit)
+	if state := d.look().state; state == "killed" || state == "stuck" {
+		d.happen(exit)
 	}
 	time.Sleep(grace)
-	p.settle()
-	p.must(p.look().state == "gone", "it is not gone %v after the last stop", grace)
+	d.settle()
+	d.must(d.look().state == "gone", "it is not gone %v after the last stop", grace)
 	time.Sleep(time.Minute)
-	p.settle()
-	p.must(p.look().state == "gone", "it came back after the last stop")
+	d.settle()
+	d.must(d.look().state == "gone", "it came back after the last stop")
 }
 
-func (p *puppet) must(ok bool, format string, args ...any) {
+func (d *driver) must(ok bool, format string, args ...any) {
 	if !ok {
-		p.t.Helper()
-		p.t.Fatalf("after %v: "+format, append([]any{p.trail}, args...)...)
+		d.t.Helper()
+		d.t.Fatalf("after %v: "+format, append([]any{d.trail}, args...)...)
 	}
 }

@@ -7,174 +7,125 @@ import (
 )
 
 func TestTwoServicesWithOnePort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		w.up("kv")
-		w.start("db")
-		w.set(func() { w.holders[9200] = "pid 101 (kv)" })
-		w.start("db")
-		w.stop("kv")
-		w.start("db")
-		w.start("kv")
-		w.expect(`
-			0s daemon: failed to start 'db': port 9200 is held by service 'kv'
-			0s daemon: failed to start 'db': port 9200 is held by pid 101 (kv), service 'kv'
-			0s daemon: stopping service 'kv'
-			0s SIGTERM 101
-			0s exit 101: signal: terminated
-			0s spawn db 102
-			0s daemon: started service 'db' on port 9200
-			0s daemon: failed to start 'kv': port 9200 is held by pid 101 (kv), service 'db'
-			0s start db: ok
-			0s start db: port 9200 is held by pid 101 (kv), service 'kv'
-			0s start db: port 9200 is held by service 'kv'
-			0s start kv: port 9200 is held by pid 101 (kv), service 'db'
-			0s stop kv: ok
+	simulate(t, func(s *simulation) {
+		s.install("db", 9200)
+		s.up("kv")
+		s.start("db")
+		s.set(func() { s.holders[9200] = "pid 101 (kv)" })
+		s.start("db")
+		s.expect(`
+			0s start db: error: port 9200 is held by pid 101 (kv), service 'kv'
+			0s start db: error: port 9200 is held by service 'kv'
 		`)
+		s.stop("kv")
+		s.up("db")
+		s.start("kv")
+		s.expect("0s start kv: error: port 9200 is held by …")
 	})
 }
 
-// Of two that start at once, one gets the port.
+// Of two services that start at once, one gets the port.
 func TestTwoServicesRaceForOnePort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		w.loadTime = time.Second
-		w.start("kv")
-		w.start("db")
-		w.at(time.Minute)
-		kv, db := w.info("kv"), w.info("db")
-		if w.last().pid != 101 || (kv.Status == "running") == (db.Status == "running") {
-			t.Errorf("kv is %s, db is %s, and the last process is %d; want one to run", kv.Status, db.Status, w.last().pid)
+	simulate(t, func(s *simulation) {
+		s.install("db", 9200)
+		s.loadTime = time.Second
+		s.start("kv")
+		s.start("db")
+		s.at(time.Minute)
+		kv, db := s.info("kv"), s.info("db")
+		if s.last().pid != 101 || (kv.Status == "running") == (db.Status == "running") {
+			t.Errorf("kv is %s, db is %s, and the last process is %d; want one to run", kv.Status, db.Status, s.last().pid)
 		}
 	})
 }
 
-// The port stays with a service through its back-offs: a neighbour that took it would
-// make every restart fail.
+// A service keeps its port in a back-off. If another took it, every restart would fail.
 func TestABackoffKeepsThePort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		w.up("kv").exit("exit status 1")
-		w.at(0)
-		w.start("db")
-		w.at(2 * time.Second)
-		w.expect(`
-			0s exit 101: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			0s daemon: failed to start 'db': port 9200 is held by service 'kv'
-			0s start db: port 9200 is held by service 'kv'
-			1s spawn kv 102
-			1s daemon: service 'kv' restarted successfully
-		`)
+	simulate(t, func(s *simulation) {
+		s.install("db", 9200)
+		s.up("kv")
+		s.crash()
+		s.start("db")
+		s.is("db", "failed")
+		s.at(backoff(1))
+		s.is("kv", "running")
 	})
 }
 
-func TestFailedOneReleasesItsPort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		p := w.up("kv")
-		w.set(func() { w.spawnErr = errors.New("no") })
-		p.exit("exit status 1")
-		w.at(time.Minute)
-		w.set(func() { w.spawnErr = nil })
-		w.up("db")
-	})
+// A service that is neither running nor to be restarted holds no port.
+func TestPortIsReleased(t *testing.T) {
+	for name, before := range map[string]func(*simulation){
+		"by a service that is given up": func(s *simulation) { s.giveUp("kv") },
+		"by a start that fails": func(s *simulation) {
+			s.spawnErr = errors.New("no")
+			s.start("kv")
+			s.set(func() { s.spawnErr = nil })
+		},
+		"by a service whose package was removed": func(s *simulation) {
+			s.up("kv")
+			s.set(func() { delete(s.installed, "kv") })
+			s.crash()
+			s.at(backoff(1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(s *simulation) {
+				s.install("db", 9200)
+				before(s)
+				s.up("db")
+			})
+		})
+	}
 }
 
-func TestFailedStartReleasesItsPort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		w.spawnErr = errors.New("no")
-		w.start("kv")
-		w.set(func() { w.spawnErr = nil })
-		w.up("db")
-	})
-}
-
-// An upgrade moves a service to another port: the old one is free from its next spawn on.
+// An upgrade moves a service to another port with its next spawn, which releases the old one.
 func TestUpgradeReleasesTheOldPort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.install("kv", 9300)
-		w.install("db", 9200)
-		w.install("web", 9300)
-		p.exit("exit status 1")
-		w.at(time.Second)
-		w.up("db")
-		w.start("web")
-		w.expect("0s daemon: failed to start 'web': port 9300 is held by service 'kv'\n0s start web: port 9300 is held by service 'kv'\n")
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.install("kv", 9300)
+		s.install("db", 9200)
+		s.install("web", 9300)
+		s.crash()
+		s.at(backoff(1))
+		s.up("db")
+		s.start("web")
+		s.expect("0s start web: error: port 9300 is held by service 'kv'")
 	})
 }
 
-// An upgrade that wants the port of another service fails as a restart, until
-// the other one goes.
+// An upgrade to the port of another service fails until that service is stopped.
 func TestUpgradeToAPortThatIsTaken(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9300)
-		w.up("db")
-		p := w.up("kv")
-		w.install("kv", 9300)
-		p.exit("exit status 1")
-		w.at(2 * time.Second)
-		w.stop("db")
-		w.at(4 * time.Second)
-		w.expect(`
-			0s exit 102: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			1s daemon: failed to restart 'kv': port 9300 is held by service 'db'
-			1s daemon: service 'kv' unhealthy (failure 2/5): port 9300 is held by service 'db'
-			1s daemon: restarting 'kv' in 2s
-			2s daemon: stopping service 'db'
-			2s SIGTERM 101
-			2s exit 101: signal: terminated
-			2s stop db: ok
-			3s spawn kv 103
-			3s daemon: service 'kv' restarted successfully
-		`)
+	simulate(t, func(s *simulation) {
+		s.install("db", 9300)
+		s.up("db")
+		s.up("kv")
+		s.install("kv", 9300)
+		s.crash()
+		s.wait(backoff(1))
+		if info := s.info("kv"); info.Failures != 2 || info.LastError != "port 9300 is held by service 'db'" {
+			t.Errorf("status while db has the port: %+v", info)
+		}
+		s.stop("db")
+		s.wait(backoff(2))
+		s.is("kv", "running")
 	})
 }
 
-// Two services that change places both come up again: each lets go of its old port before it
-// asks for the new one.
-func TestPortsThatAreSwapped(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9300)
-		db := w.up("db")
-		kv := w.up("kv")
-		w.install("kv", 9300)
-		w.install("db", 9200)
+// Two services that exchange their ports both come up again: each releases its old port before it
+// claims the new one.
+func TestPortsThatAreExchanged(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.install("db", 9300)
+		db := s.up("db")
+		kv := s.up("kv")
+		s.install("kv", 9300)
+		s.install("db", 9200)
 		kv.exit("exit status 1")
-		w.at(100 * time.Millisecond)
+		s.at(100 * time.Millisecond)
 		db.exit("exit status 1")
-		w.at(5 * time.Second)
-		w.expect(`
-			0s exit 102: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			100ms exit 101: exit status 1
-			100ms daemon: service 'db' unhealthy (failure 1/5): exit status 1
-			100ms daemon: restarting 'db' in 1s
-			1s daemon: failed to restart 'kv': port 9300 is held by service 'db'
-			1s daemon: service 'kv' unhealthy (failure 2/5): port 9300 is held by service 'db'
-			1s daemon: restarting 'kv' in 2s
-			1.1s spawn db 103
-			1.1s daemon: service 'db' restarted successfully
-			3s spawn kv 104
-			3s daemon: service 'kv' restarted successfully
-		`)
-	})
-}
-
-// A package that was removed while its service waits for a restart has no port.
-func TestRemovedPackageReleasesItsPort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9200)
-		p := w.up("kv")
-		w.set(func() { delete(w.installed, "kv") })
-		p.exit("exit status 1")
-		w.at(time.Second)
-		w.up("db")
+		s.at(backoff(1) + 100*time.Millisecond)
+		s.is("db", "running")
+		s.at(backoff(1) + backoff(2))
+		s.is("kv", "running")
 	})
 }

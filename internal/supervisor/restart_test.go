@@ -5,179 +5,121 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"zr/internal/packages"
 )
 
-// It comes up each time and dies at once: its health is too short to count.
-func TestCrashLoopIsGivenUpAtTheFifth(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.set(func() { w.setup = func(p *proc) { p.dies = 300 * time.Millisecond } })
-		w.up("kv")
-		w.at(10 * time.Minute)
-		w.expect(`
-			300ms exit 101: exit status 1
-			300ms daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			300ms daemon: restarting 'kv' in 1s
-			1.3s spawn kv 102
-			1.3s daemon: service 'kv' restarted successfully
-			1.6s exit 102: exit status 1
-			1.6s daemon: service 'kv' unhealthy (failure 2/5): exit status 1
-			1.6s daemon: restarting 'kv' in 2s
-			3.6s spawn kv 103
-			3.6s daemon: service 'kv' restarted successfully
-			3.9s exit 103: exit status 1
-			3.9s daemon: service 'kv' unhealthy (failure 3/5): exit status 1
-			3.9s daemon: restarting 'kv' in 4s
-			7.9s spawn kv 104
-			7.9s daemon: service 'kv' restarted successfully
-			8.2s exit 104: exit status 1
-			8.2s daemon: service 'kv' unhealthy (failure 4/5): exit status 1
-			8.2s daemon: restarting 'kv' in 8s
-			16.2s spawn kv 105
-			16.2s daemon: service 'kv' restarted successfully
-			16.5s exit 105: exit status 1
-			16.5s daemon: service 'kv' unhealthy (failure 5/5): exit status 1
-			16.5s daemon: service 'kv' marked as failed after 5 consecutive failures
-		`)
-		if info := w.info("kv"); info.Status != "failed" || info.PID != 0 || info.Restarts != 4 || info.Failures != 5 {
-			t.Errorf("in the end: %+v", info)
+// A service that dies soon after each start is given up after the fifth failure in a row.
+func TestCrashLoop(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.setup = func(p *proc) { p.dies = 300 * time.Millisecond }
+		s.up("kv")
+		for i := 1; i <= 4; i++ {
+			s.at(300 * time.Millisecond)
+			if info := s.info("kv"); info.Failures != i || info.RetryAt != time.Now().Add(backoff(i)) {
+				t.Errorf("status after failure %d: %+v", i, info)
+			}
+			s.wait(backoff(i))
+			s.zero = time.Now()
 		}
-	})
-}
-
-func TestRestartsThatCannotSpawn(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { w.spawnErr = errors.New("binary not found: /kv") })
-		p.exit("signal: killed")
-		w.at(10 * time.Minute)
-		w.expect(`
-			0s exit 101: signal: killed
-			0s daemon: service 'kv' unhealthy (failure 1/5): signal: killed
-			0s daemon: restarting 'kv' in 1s
-			1s daemon: failed to restart 'kv': binary not found: /kv
-			1s daemon: service 'kv' unhealthy (failure 2/5): binary not found: /kv
-			1s daemon: restarting 'kv' in 2s
-			3s daemon: failed to restart 'kv': binary not found: /kv
-			3s daemon: service 'kv' unhealthy (failure 3/5): binary not found: /kv
-			3s daemon: restarting 'kv' in 4s
-			7s daemon: failed to restart 'kv': binary not found: /kv
-			7s daemon: service 'kv' unhealthy (failure 4/5): binary not found: /kv
-			7s daemon: restarting 'kv' in 8s
-			15s daemon: failed to restart 'kv': binary not found: /kv
-			15s daemon: service 'kv' unhealthy (failure 5/5): binary not found: /kv
-			15s daemon: service 'kv' marked as failed after 5 consecutive failures
+		s.at(10 * time.Minute)
+		s.expect(`
+			exit 101: exit status 1
+			restart kv 102 after failure 1: exit status 1
+			exit 102: exit status 1
+			restart kv 103 after failure 2: exit status 1
+			exit 103: exit status 1
+			restart kv 104 after failure 3: exit status 1
+			exit 104: exit status 1
+			0s restart kv 105 after failure 4: exit status 1
+			300ms exit 105: exit status 1
 		`)
+		if info := s.info("kv"); info.Restarts != 4 || info.Failures != 5 || !info.RetryAt.IsZero() {
+			t.Errorf("status in the end: %+v", info)
+		}
+		s.onlyFailed("kv", "exit status 1")
 	})
 }
 
-// SIGTERM comes with the failure, and the back-off is the grace: the second one is deaf,
-// and killed when its successor is due.
-func TestRestartsThatDoNotGetHealthy(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { w.setup = func(p *proc) { p.ready, p.deaf = time.Hour, p.pid == 103 } })
-		p.exit("exit status 1")
-		w.at(10 * time.Minute)
-		w.expect(`
-			0s exit 101: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			1s spawn kv 102
-			11s daemon: service 'kv' failed health check after restart
-			11s daemon: service 'kv' unhealthy (failure 2/5): health check timeout: connection refused
-			11s daemon: restarting 'kv' in 2s
-			11s SIGTERM 102
-			11s exit 102: signal: terminated
-			13s spawn kv 103
-			23s daemon: service 'kv' failed health check after restart
-			23s daemon: service 'kv' unhealthy (failure 3/5): health check timeout: connection refused
-			23s daemon: restarting 'kv' in 4s
-			23s SIGTERM 103
-			27s SIGKILL 103
-			27s exit 103: signal: killed
-			27s spawn kv 104
-			37s daemon: service 'kv' failed health check after restart
-			37s daemon: service 'kv' unhealthy (failure 4/5): health check timeout: connection refused
-			37s daemon: restarting 'kv' in 8s
-			37s SIGTERM 104
-			37s exit 104: signal: terminated
-			45s spawn kv 105
-			55s daemon: service 'kv' failed health check after restart
-			55s daemon: service 'kv' unhealthy (failure 5/5): health check timeout: connection refused
-			55s daemon: service 'kv' marked as failed after 5 consecutive failures
-			55s SIGTERM 105
-			55s exit 105: signal: terminated
-		`)
-	})
+// A restart that does not get healthy is the next failure. SIGTERM is sent at once, and SIGKILL when
+// the back-off ends.
+func TestRestartFails(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		setup    func(*proc)
+		spawnErr error
+		lasts    time.Duration // until it fails
+		want     string
+	}{
+		{"it cannot be spawned", nil, errors.New("binary not found: /kv"), 0, `
+			0s restart kv fails after failure 1: exit status 1
+			restart kv 102 after failure 2: binary not found: /kv
+		`},
+		{"it exits", func(p *proc) { p.ready, p.dies = time.Hour, time.Second }, nil, time.Second, `
+			0s restart kv 102 after failure 1: exit status 1
+			1s exit 102: exit status 1
+			restart kv 103 after failure 2: exit status 1
+		`},
+		{"it hangs and ignores SIGTERM", func(p *proc) { p.takes, p.deaf = hangs, true }, nil, startTimeout, `
+			0s restart kv 102 after failure 1: exit status 1
+			10s SIGTERM 102
+			SIGKILL 102
+			exit 102: signal: killed
+			restart kv 103 after failure 2: health check timeout: no answer to GET /health within 2 s
+		`},
+		{"another process answers", func(p *proc) { p.ill = &ForeignError{9200, "pid 49 (caddy)"} }, nil, 0, `
+			0s restart kv 102 after failure 1: exit status 1
+			0s SIGTERM 102
+			0s exit 102: signal: terminated
+			restart kv 103 after failure 2: port 9200 is held by pid 49 (caddy)
+		`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, func(s *simulation) {
+				s.up("kv")
+				s.crash()
+				s.forget()
+				s.set(func() { s.setup, s.spawnErr = c.setup, c.spawnErr })
+				s.wait(backoff(1))
+				s.zero = time.Now()
+				s.set(func() { s.setup, s.spawnErr = nil, nil })
+				s.at(c.lasts + backoff(2) - 1)
+				s.is("kv", "starting")
+				s.at(c.lasts + backoff(2))
+				s.expect(c.want)
+				s.is("kv", "running")
+			})
+		})
+	}
 }
 
-func TestRestartThatExitsBeforeItIsHealthy(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
-		w.set(func() { w.setup = func(p *proc) { p.ready, p.dies = time.Hour, time.Second } })
-		w.at(3 * time.Second)
-		w.expect(`
-			0s exit 101: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			1s spawn kv 102
-			2s exit 102: exit status 1
-			2s daemon: service 'kv' failed health check after restart
-			2s daemon: service 'kv' unhealthy (failure 2/5): exit status 1
-			2s daemon: restarting 'kv' in 2s
-		`)
-	})
-}
-
-func TestRestartWithAForeignListenerEndsAtOnce(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
-		w.set(func() { w.setup = func(p *proc) { p.ill = &ForeignError{9200, "pid 49 (caddy)"} } })
-		w.at(2 * time.Second)
-		w.expect(`
-			0s exit 101: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			1s spawn kv 102
-			1s daemon: service 'kv' failed health check after restart
-			1s daemon: service 'kv' unhealthy (failure 2/5): port 9200 is held by pid 49 (caddy)
-			1s daemon: restarting 'kv' in 2s
-			1s SIGTERM 102
-			1s exit 102: signal: terminated
-		`)
-	})
-}
-
-// After ten seconds of health the count is 0 again: with the check at
-// that moment, not before it and not without it.
+// The failures are forgotten by the first check that passes after ten seconds of health.
 func TestTenSecondsOfHealthClearTheCount(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		lives    time.Duration // after its first restart
-		hangs    bool          // from then until its end
-		failures int           // counted for the end
+		after    time.Duration // from its restart until it crashes or hangs
+		hangs    bool
+		failures int
 	}{
-		{"dies just before", 10*time.Second - time.Millisecond, false, 2},
-		{"dies just after", 10*time.Second + time.Millisecond, false, 1},
-		{"hangs over the moment", 9 * time.Second, true, 2},
+		{"a crash just before", 10*time.Second - time.Millisecond, false, 2},
+		{"a crash just after", 10*time.Second + 50*time.Millisecond, false, 1},
+		{"a check without an answer", 9 * time.Second, true, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				w.up("kv").exit("exit status 1")
-				w.at(time.Second + c.lives)
+			simulate(t, func(s *simulation) {
+				p := s.upAfter(1, "kv")
+				s.at(c.after)
 				if c.hangs {
-					p := w.last()
-					w.set(func() { p.takes = hangs })
-					w.at(13*time.Second - time.Millisecond) // the check of the tenth second is under way
-					if n := w.info("kv").Failures; n != 1 {
-						t.Errorf("%d failures while the check has no answer, want 1", n)
+					s.set(func() { p.takes = hangs })
+					s.at(11900 * time.Millisecond)
+					if n := s.info("kv").Failures; n != 1 {
+						t.Errorf("%d failures before the check's timeout, want 1", n)
 					}
-					w.at(13 * time.Second)
+					s.at(12100 * time.Millisecond)
 				} else {
-					w.last().exit("exit status 1")
-					w.at(time.Second + c.lives)
+					s.crash()
 				}
-				if n := w.info("kv").Failures; n != c.failures {
+				if n := s.info("kv").Failures; n != c.failures {
 					t.Errorf("%d failures, want %d", n, c.failures)
 				}
 			})
@@ -185,41 +127,121 @@ func TestTenSecondsOfHealthClearTheCount(t *testing.T) {
 	}
 }
 
-// A definition that changes is picked up by the next spawn.
-func TestRestartReadsTheDefinitionAfresh(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
-		w.set(func() {
-			pkg := w.installed["kv"]
-			pkg.Version, pkg.Port, pkg.Binary = "2.0.0", 9300, "/kv2"
-			w.installed["kv"] = pkg
-		})
-		w.at(2 * time.Second)
-		if got, want := w.last().pkg, w.installed["kv"]; !reflect.DeepEqual(got, want) {
+// A failed check is tolerated health-retries times in a row, and made again after a second.
+func TestHealthRetries(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.change("kv", func(pkg *packages.Service) { pkg.HealthRetries = 2 })
+		p := s.up("kv")
+		s.set(func() { p.ill, p.deaf = errors.New("ill"), true })
+		s.untilCheck()
+		s.set(func() { p.ill, s.watched = nil, true })
+		s.at(5 * time.Second)
+		s.expect("1s probe 101")
+		s.set(func() { p.ill = errors.New("ill") })
+		s.untilCheck()
+		s.set(func() { s.watched = true })
+		s.at(2100 * time.Millisecond)
+		s.expect(`
+			1s probe 101
+			2s probe 101
+			2s SIGTERM 101
+		`)
+	})
+}
+
+// Each restart reads the package again.
+func TestRestartReadsThePackage(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.up("kv")
+		s.set(func() { delete(s.installed, "kv") })
+		s.crash()
+		s.wait(backoff(1))
+		if info := s.info("kv"); info.Failures != 2 || info.LastError != "package 'kv' not found" {
+			t.Errorf("status while it is not installed: %+v", info)
+		}
+		s.install("kv", 9300)
+		s.change("kv", func(pkg *packages.Service) { pkg.Version, pkg.Binary = "2.0.0", "/kv2" })
+		s.wait(backoff(2))
+		if got, want := s.last().pkg, s.installed["kv"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("spawned %+v, want %+v", got, want)
 		}
-		if info := w.info("kv"); info.Version != "2.0.0" || info.Port != 9300 {
+		if info := s.info("kv"); info.Status != "running" || info.Version != "2.0.0" || info.Port != 9300 {
 			t.Errorf("status: %+v", info)
 		}
 	})
 }
 
-func TestRestartOfAPackageThatIsGone(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.up("kv").exit("exit status 1")
-		w.set(func() { delete(w.installed, "kv") })
-		w.at(2 * time.Second)
-		w.install("kv", 9200)
-		w.at(4 * time.Second)
-		w.expect(`
-			0s exit 101: exit status 1
-			0s daemon: service 'kv' unhealthy (failure 1/5): exit status 1
-			0s daemon: restarting 'kv' in 1s
-			1s daemon: failed to restart 'kv': package 'kv' not found
-			1s daemon: service 'kv' unhealthy (failure 2/5): package 'kv' not found
-			1s daemon: restarting 'kv' in 2s
-			3s spawn kv 102
-			3s daemon: service 'kv' restarted successfully
-		`)
+// A service is listed as failed only when its process is gone. A start that comes earlier waits for
+// that and starts the service anew; a stop wins over both.
+func TestGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		requests func(*simulation)
+		end      string // status after a minute
+		want     string
+	}{
+		{"no request", func(*simulation) {}, "failed", `
+			5s SIGKILL 105
+			5s exit 105: signal: killed
+		`},
+		{"start", func(s *simulation) { s.start("kv") }, "running", `
+			5s SIGKILL 105
+			5s exit 105: signal: killed
+			5s spawn kv 106
+			5s start kv: ok
+		`},
+		{"start and stop", func(s *simulation) { s.start("kv"); s.stop("kv") }, "", `
+			0s start kv: error: service 'kv' was stopped
+			5s SIGKILL 105
+			5s exit 105: signal: killed
+			5s stop kv: ok
+		`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, func(s *simulation) {
+				p := s.upAfter(4, "kv")
+				s.set(func() { p.deaf = true })
+				s.failCheck("kv")
+				s.forget()
+				c.requests(s)
+				s.at(4 * time.Second)
+				if info := s.info("kv"); info.Status != "starting" || info.PID != 105 || info.Failures != 5 || !info.RetryAt.IsZero() {
+					t.Errorf("status with the process still there: %+v", info)
+				}
+				s.at(time.Minute)
+				s.expect(c.want)
+				s.is("kv", c.end)
+				if info := s.info("kv"); c.end == "running" && info.Failures+info.Restarts != 0 {
+					t.Errorf("status after the new start: %+v", info)
+				}
+			})
+		})
+	}
+}
+
+// A failed service whose package was removed leaves the list with its next start.
+func TestStartOfAFailedServiceWithoutAPackage(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.giveUp("kv")
+		s.set(func() { delete(s.installed, "kv") })
+		s.start("kv")
+		s.nothingLeft()
+	})
+}
+
+// A start of a failed service counts its failures anew.
+func TestStartOfAFailedService(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		s.giveUp("kv")
+		s.set(func() { s.loadTime = time.Second })
+		s.start("kv")
+		if info := s.info("kv"); info.Status != "starting" || info.Failures != 0 || info.LastError != "" {
+			t.Errorf("status of the new start: %+v", info)
+		}
+		s.at(time.Second)
+		s.crash()
+		if info := s.info("kv"); info.Status != "starting" || info.Failures != 1 {
+			t.Errorf("status after its first failure: %+v", info)
+		}
 	})
 }

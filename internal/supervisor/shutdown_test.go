@@ -8,89 +8,125 @@ import (
 	"time"
 )
 
-// Each takes 4 s to end, and so do all together, the one in a back-off too.
+// Fifty services that take 4 s each to end are gone after 4 s, and so is a service in a back-off.
 func TestShutdownIsSideBySide(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.setup = func(p *proc) { p.slow = 4 * time.Second }
+	simulate(t, func(s *simulation) {
+		s.setup = func(p *proc) { p.slow = 4 * time.Second }
 		for i := range 50 {
 			name := fmt.Sprintf("s%d", i)
-			w.install(name, 10000+i)
-			w.up(name)
+			s.install(name, 10000+i)
+			s.up(name)
 		}
-		w.up("kv").exit("exit status 1")
-		w.at(0)
-		w.shutdown()
-		w.shutdown()
-		w.at(4 * time.Second)
-		w.nothingLeft()
-		notes := w.notes()
-		for _, e := range notes[len(notes)-2:] {
-			if e.at != 4*time.Second || e.text != "shutdown: ok" {
-				t.Errorf("%v %s", e.at, e.text)
-			}
-		}
+		s.up("kv")
+		s.crash()
+		s.shutdown()
+		s.at(4 * time.Second)
+		s.nothingLeft()
 	})
 }
 
-func TestShutdownRefusesStarts(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9300)
-		p := w.up("kv")
-		w.set(func() { p.slow = time.Second })
-		w.stop("kv")
-		w.start("kv")
-		w.shutdown()
-		w.start("kv")
-		w.start("db")
-		w.at(time.Minute)
-		w.start("kv")
-		w.expect(`
-			0s daemon: stopping service 'kv'
+// A shutdown waits for the end of every service, and refuses starts. Kill does so without grace.
+func TestShutdown(t *testing.T) {
+	slowKV := kvWhich(func(p *proc) { p.slow = 3 * time.Second })
+	spawningKV := func(s *simulation) {
+		s.spawnTime = time.Second
+		s.start("kv")
+	}
+	for _, c := range []struct {
+		name     string
+		before   func(*simulation)
+		requests func(*simulation)
+		want     string
+	}{
+		{"a start waits for a stop", slowKV, func(s *simulation) {
+			s.stop("kv")
+			s.start("kv")
+			s.shutdown()
+		}, `
 			0s SIGTERM 101
-			0s start db: the daemon is shutting down
-			0s start kv: service 'kv' was stopped
-			0s start kv: the daemon is shutting down
-			1s exit 101: exit status 0
-			1s shutdown: ok
-			1s stop kv: ok
-			1m0s start kv: the daemon is shutting down
-		`)
-	})
-}
-
-func TestShutdownWhileOneSpawns(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.spawnTime = time.Second
-		w.start("kv")
-		w.shutdown()
-		w.at(time.Minute)
-		w.expect(`
-			0s daemon: stopping service 'kv'
-			0s start kv: service 'kv' was stopped
+			0s start kv: error: service 'kv' was stopped
+			3s exit 101: exit status 0
+			3s shutdown: ok
+			3s stop kv: ok
+		`},
+		{"it is being spawned", spawningKV, (*simulation).shutdown, `
+			0s start kv: error: …
 			1s spawn kv 101
 			1s SIGTERM 101
 			1s exit 101: signal: terminated
 			1s shutdown: ok
-		`)
-	})
+		`},
+		{"the disk does not answer a restart", func(s *simulation) {
+			s.up("kv")
+			s.set(func() { s.loadTime = time.Hour })
+			s.crash()
+			s.wait(backoff(1))
+		}, (*simulation).shutdown, `
+			0s shutdown: ok
+		`},
+		{"without grace", slowKV, (*simulation).kill, `
+			0s SIGKILL 101
+			0s exit 101: signal: killed
+			0s kill: ok
+		`},
+		{"it is being spawned, without grace", spawningKV, func(s *simulation) {
+			s.kill()
+			s.stop("kv") // gives no grace
+		}, `
+			0s start kv: error: …
+			1s spawn kv 101
+			1s SIGKILL 101
+			1s exit 101: signal: killed
+			1s kill: ok
+			1s stop kv: ok
+		`},
+		{"cut short", slowKV, func(s *simulation) {
+			s.shutdown()
+			s.at(time.Second)
+			s.kill()
+		}, `
+			0s SIGTERM 101
+			1s SIGKILL 101
+			1s exit 101: signal: killed
+			1s kill: ok
+			1s shutdown: ok
+		`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, func(s *simulation) {
+				s.install("db", 9300)
+				c.before(s)
+				s.restartClock()
+				c.requests(s)
+				s.at(2 * time.Hour)
+				s.expect(c.want)
+				s.nothingLeft()
+				s.start("kv")
+				s.start("db")
+				s.expect(`
+					start db: error: the daemon is shutting down
+					start kv: error: the daemon is shutting down
+				`)
+			})
+		})
+	}
 }
 
-// However the requests interleave, each is answered, and nothing runs when
-// Shutdown has returned.
+// However the requests interleave, each is answered, and nothing runs when Shutdown has returned.
 func TestStartsAndStopsRaceWithShutdown(t *testing.T) {
 	for range 200 {
 		t.Run("", func(t *testing.T) {
-			inWorld(t, func(w *world) {
+			simulate(t, func(s *simulation) {
 				var answers atomic.Int32
 				for range 8 {
-					go func() { w.sup.Start("kv"); answers.Add(1) }()
-					go func() { w.sup.Stop("kv"); answers.Add(1) }()
+					go func() { s.sup.Start("kv"); answers.Add(1) }()
+					go func() { s.sup.Stop("kv"); answers.Add(1) }()
 				}
-				if err := w.sup.Shutdown(); err != nil {
+				if err := s.sup.Shutdown(); err != nil {
 					t.Error(err)
 				}
 				synctest.Wait()
-				w.nothingLeft()
+				s.nothingLeft()
 				if n := answers.Load(); n != 16 {
 					t.Errorf("%d of 16 were answered", n)
 				}
@@ -99,79 +135,20 @@ func TestStartsAndStopsRaceWithShutdown(t *testing.T) {
 	}
 }
 
-func TestKillIsWithoutGrace(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.install("db", 9300)
-		w.setup = func(p *proc) { p.slow = 3 * time.Second }
-		w.up("kv")
-		w.kill()
-		w.expect(`
-			0s daemon: stopping service 'kv'
-			0s SIGKILL 101
-			0s exit 101: signal: killed
-			0s kill: ok
-		`)
-	})
-}
-
-func TestKillCutsAShutdownShort(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.setup = func(p *proc) { p.slow = 3 * time.Second }
-		w.up("kv")
-		w.shutdown()
-		w.at(time.Second)
-		w.kill()
-		w.expect(`
-			0s daemon: stopping service 'kv'
-			0s SIGTERM 101
-			1s SIGKILL 101
-			1s exit 101: signal: killed
-			1s kill: ok
-			1s shutdown: ok
-		`)
-	})
-}
-
-func TestKillWhileOneSpawns(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.spawnTime = time.Second
-		w.start("kv")
-		w.kill()
-		w.stop("kv") // gives no grace back
-		w.at(time.Minute)
-		w.expect(`
-			0s daemon: stopping service 'kv'
-			0s start kv: service 'kv' was stopped
-			1s spawn kv 101
-			1s SIGKILL 101
-			1s exit 101: signal: killed
-			1s kill: ok
-			1s stop kv: ok
-		`)
-	})
-}
-
-// A start that found its service before the shutdown did, and is heard by it
-// only afterwards.
+// A start that found its service before the shutdown did may reach it later.
 func TestStartOvertakenByShutdown(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.up("kv")
-		w.set(func() { p.slow = time.Second })
-		svc, _ := w.sup.forStart("kv")
-		w.shutdown()
-		w.stop("kv")
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.slow = time.Second })
+		svc, _ := s.sup.forStart("kv")
+		s.shutdown()
+		s.stop("kv")
 		reply := make(chan startReply, 1)
 		svc.send(startMsg{reply})
-		w.at(time.Minute)
+		s.at(time.Minute)
 		if r := <-reply; r.err != ErrShutdown {
 			t.Errorf("%+v", r)
 		}
-		w.expect(`
-			0s daemon: stopping service 'kv'
-			0s SIGTERM 101
-			1s exit 101: exit status 0
-			1s shutdown: ok
-			1s stop kv: ok
-		`)
+		s.nothingLeft()
 	})
 }

@@ -14,11 +14,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A fakeTable has these listeners on every port, one after the other, and one process in doubt.
+// A fakeTable finds these listeners, one after the other, on every port.
 type fakeTable struct {
 	listeners []uint32
-	doubt     bool
-	seen      bool // that another process has the socket
+	doubt     bool // the descriptors of the service cannot be read
+	seen      bool // another process has the socket
 }
 
 func (f *fakeTable) Listener(int) (uint32, error) {
@@ -34,9 +34,9 @@ func (f *fakeTable) Held(uint32, ...int) (held, sure bool) { return false, !f.do
 func (f *fakeTable) Blocker(int) (sockets.Holder, bool)    { return sockets.Holder{}, false }
 func (f *fakeTable) Holder(uint32) (sockets.Holder, bool)  { return sockets.Holder{}, f.seen }
 
-// The listener of a process that exits while it is looked for is nobody else's. A listener whose
-// owner cannot be seen is the service's, unless another process has it.
-func TestWhoseListener(t *testing.T) {
+// A listener that goes away while its owner is looked up belongs to no other process. A listener
+// whose owner cannot be seen is the service's, unless another process has it.
+func TestOwnerOfAListener(t *testing.T) {
 	t.Parallel()
 	starter, err := process.NewStarter(nil, os.Stderr, "")
 	if err != nil {

@@ -16,19 +16,19 @@ import (
 	"zr/internal/packages"
 )
 
-// Who lacks descriptors cannot see whose a socket is either: that accuses nobody. The limit is that of a
-// whole program, so this runs in one of its own.
-func TestProbeWithoutDescriptorsAccusesNobody(t *testing.T) {
+// Without descriptors the daemon cannot look up the owner of a socket, so the probe has no verdict.
+// The limit holds for a whole program, so the test runs in a process of its own.
+func TestProbeWithoutDescriptors(t *testing.T) {
 	if os.Getenv("SUPERVISOR_TEST_ALONE") == "" {
 		t.Parallel()
-		cmd := exec.Command(os.Args[0], "-test.run=^TestProbeWithoutDescriptorsAccusesNobody$", "-test.v")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestProbeWithoutDescriptors$", "-test.v")
 		cmd.Env = append(os.Environ(), "SUPERVISOR_TEST_ALONE=1")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
 			t.Errorf("%v\n%s", err, out)
 		}
 		return
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0") // the runtime opens its poller
+	l, err := net.Listen("tcp4", "127.0.0.1:0") // makes the runtime open its poller
 	if err != nil {
 		t.Fatal(err)
 	}

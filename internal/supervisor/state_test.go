@@ -18,8 +18,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// A start that is not answered yet is asked for often, one that is answered at most 150 times in ten
-// seconds; neither delays the reply by more than 3 ms or 5 %.
+// A service that answers is probed at most 150 times in the first ten seconds of its start. Polling
+// delays the reply by 5 % or 3 ms at most.
 func TestPollGap(t *testing.T) {
 	t.Parallel()
 	for reached, most := range map[bool]int{false: 2000, true: 150} {
@@ -37,7 +37,7 @@ func TestPollGap(t *testing.T) {
 	}
 }
 
-// The checks of a thousand services share the moments of an interval evenly: none has twice its share.
+// The checks of a thousand services spread over the moments of an interval. None has twice its share.
 func TestChecksShareMoments(t *testing.T) {
 	t.Parallel()
 	began := time.Now()

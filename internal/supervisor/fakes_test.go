@@ -10,11 +10,11 @@ import (
 	"zr/internal/packages"
 )
 
-func (w *world) Load(name string) (packages.Service, error) {
-	w.mu.Lock()
-	pkg, ok := w.installed[name]
-	wait := w.loadTime
-	w.mu.Unlock()
+func (s *simulation) Load(name string) (packages.Service, error) {
+	s.mu.Lock()
+	pkg, ok := s.installed[name]
+	wait := s.loadTime
+	s.mu.Unlock()
 	time.Sleep(wait)
 	if !ok {
 		return packages.Service{}, fmt.Errorf("package '%s' not found", name)
@@ -22,26 +22,34 @@ func (w *world) Load(name string) (packages.Service, error) {
 	return pkg, nil
 }
 
-func (w *world) Start(pkg packages.Service) (Process, error) {
-	w.mu.Lock()
-	wait := w.spawnTime
-	w.mu.Unlock()
+func (s *simulation) Start(pkg packages.Service) (Process, error) {
+	s.mu.Lock()
+	wait := s.spawnTime
+	s.mu.Unlock()
 	time.Sleep(wait)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.spawnErr != nil {
-		return nil, w.spawnErr
+	note := "spawn %s %v"
+	if info := s.info(pkg.Name); info.Failures > 0 {
+		note = fmt.Sprintf("restart %%s %%v after failure %d: %s", info.Failures, info.LastError)
 	}
-	for _, other := range w.procs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spawnErr != nil {
+		s.noteLocked(note, pkg.Name, "fails")
+		return nil, s.spawnErr
+	}
+	for _, other := range s.procs {
 		if other.lives && (other.pkg.Name == pkg.Name || other.pkg.Port == pkg.Port) {
-			w.t.Errorf("spawned %+v beside process %d of %+v", pkg, other.pid, other.pkg)
+			s.t.Errorf("spawned %+v beside process %d of %+v", pkg, other.pid, other.pkg)
 		}
 	}
-	p := &proc{w: w, pid: 101 + len(w.procs), pkg: pkg, born: time.Now(), lives: true, dead: make(chan struct{}), exited: make(chan string, 1)}
-	w.procs = append(w.procs, p)
-	w.noteLocked("spawn %s %d", pkg.Name, p.pid)
-	if w.setup != nil {
-		w.setup(p)
+	p := &proc{
+		sim: s, pid: 101 + len(s.procs), pkg: pkg, born: time.Now(),
+		lives: true, dead: make(chan struct{}), exited: make(chan string, 1),
+	}
+	s.procs = append(s.procs, p)
+	s.noteLocked(note, pkg.Name, p.pid)
+	if s.setup != nil {
+		s.setup(p)
 	}
 	if p.dies > 0 {
 		time.AfterFunc(p.dies, func() { p.exit("exit status 1") })
@@ -49,12 +57,12 @@ func (w *world) Start(pkg packages.Service) (Process, error) {
 	return p, nil
 }
 
-func (w *world) Lead() time.Duration { return 0 }
+func (s *simulation) Lead() time.Duration { return 0 }
 
-func (w *world) Holder(port int) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.holders[port]
+func (s *simulation) Holder(port int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holders[port]
 }
 
 // An answer is the verdict of a fake process on itself, once it has one.
@@ -79,11 +87,11 @@ func (a answer) Poll() (bool, error) {
 }
 
 func (p *proc) Ask() Question {
-	w := p.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.watched {
-		w.noteLocked("probe %d", p.pid)
+	s := p.sim
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watched {
+		s.noteLocked("probe %d", p.pid)
 	}
 	err, takes := p.ill, p.takes
 	if err == nil && time.Since(p.born) < p.ready {
@@ -99,12 +107,12 @@ func (p *proc) Ask() Question {
 	}
 	hung := takes == p.pkg.HealthTimeout
 	if !hung {
-		w.asked++
-		w.mostAsked = max(w.mostAsked, w.asked)
+		s.asked++
+		s.mostAsked = max(s.mostAsked, s.asked)
 	}
 	time.AfterFunc(takes, func() {
 		if !hung {
-			w.set(func() { w.asked-- })
+			s.set(func() { s.asked-- })
 		}
 		a <- err
 	})
@@ -113,10 +121,9 @@ func (p *proc) Ask() Question {
 
 const hangs = time.Hour // for proc.takes
 
-// A proc is healthy from the start and dies of SIGTERM at once, unless told
-// otherwise.
+// A proc is healthy from the start and dies of SIGTERM at once, unless a field says otherwise.
 type proc struct {
-	w        *world
+	sim      *simulation
 	pid      int
 	pkg      packages.Service
 	born     time.Time
@@ -124,14 +131,14 @@ type proc struct {
 	never    error         // why it is not executed
 	ready    time.Duration // healthy this long after its birth
 	dies     time.Duration // exits this long after its birth; 0: it does not
-	ill      error         // what probes meet
+	ill      error         // the result of its probes
 	takes    time.Duration // until probes are answered
 	deaf     bool          // ignores SIGTERM
 	slow     time.Duration // from SIGTERM to its exit
 	immortal bool          // survives SIGKILL
 
 	lives  bool
-	dead   chan struct{} // closed when it is
+	dead   chan struct{} // closed when it has exited
 	exited chan string
 }
 
@@ -139,24 +146,26 @@ func (p *proc) Pid() int { return p.pid }
 
 func (p *proc) Count() int { return 1 }
 func (p *proc) Exited() bool {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
+	p.sim.mu.Lock()
+	defer p.sim.mu.Unlock()
 	return !p.lives
 }
 func (p *proc) Wait() string { return <-p.exited }
 
 func (p *proc) Executed() error {
-	select {
-	case <-time.After(p.loads):
-	case <-p.dead:
+	if p.loads > 0 { // expired timers can crash Go's race detector in virtual time
+		select {
+		case <-time.After(p.loads):
+		case <-p.dead:
+		}
 	}
 	return p.never
 }
 
 func (p *proc) Terminate() {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	p.w.noteLocked("SIGTERM %d", p.pid)
+	p.sim.mu.Lock()
+	defer p.sim.mu.Unlock()
+	p.sim.noteLocked("SIGTERM %d", p.pid)
 	switch {
 	case p.deaf:
 	case p.slow > 0:
@@ -167,21 +176,21 @@ func (p *proc) Terminate() {
 }
 
 func (p *proc) Kill() {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	p.w.noteLocked("SIGKILL %d", p.pid)
+	p.sim.mu.Lock()
+	defer p.sim.mu.Unlock()
+	p.sim.noteLocked("SIGKILL %d", p.pid)
 	if !p.immortal {
 		p.exitLocked("signal: killed")
 	}
 }
 
-func (p *proc) exit(how string) { p.w.set(func() { p.exitLocked(how) }) }
+func (p *proc) exit(how string) { p.sim.set(func() { p.exitLocked(how) }) }
 
 func (p *proc) exitLocked(how string) {
 	if p.lives {
 		p.lives = false
 		close(p.dead)
-		p.w.noteLocked("exit %d: %s", p.pid, how)
+		p.sim.noteLocked("exit %d: %s", p.pid, how)
 		p.exited <- how
 	}
 }

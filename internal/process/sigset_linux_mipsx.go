@@ -1,8 +1,0 @@
-//go:build linux && (mips || mipsle || mips64 || mips64le)
-
-package process
-
-const (
-	sigSetmask = 3 // SIG_SETMASK
-	sigsetSize = 16
-)
