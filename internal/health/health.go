@@ -52,6 +52,9 @@ type Probe struct {
 	reply    reply
 	left     time.Duration // how long blocking operations may still take
 	more     time.Time     // until then, each piece of the reply sets left to lingerTime
+
+	known   bool // the verdict is
+	verdict error
 }
 
 type deadliner interface {
@@ -72,24 +75,24 @@ func Start(port int, path string, timeout time.Duration) *Probe {
 // Poll reports whether the verdict is known, and returns it: nil if the service is healthy. It does
 // not wait.
 func (p *Probe) Poll() (known bool, verdict error) {
-	if p.conn == nil && p.err == nil { // this system cannot connect without waiting
-		return false, nil
-	}
-	known, verdict = p.advance(p.conn)
-	if known && !p.hungUp() {
+	canPoll := p.conn != nil || p.err != nil // not every system connects without waiting
+	if !p.known && canPoll && p.advance(p.conn) && !p.hungUp() {
 		go p.linger()
 	}
-	return known, verdict
+	return p.known, p.verdict
 }
 
 // Wait returns the verdict, or the error of ctx if it ends earlier. Time in which the daemon is
 // paused does not count.
 func (p *Probe) Wait(ctx context.Context) error {
+	if p.known {
+		return p.verdict
+	}
 	result := make(chan error, 1)
 	go func() {
 		p.block()
-		_, verdict := p.advance(timed{p})
-		result <- verdict
+		p.advance(timed{p})
+		result <- p.verdict
 		p.linger()
 	}()
 	select {
@@ -113,29 +116,56 @@ func (p *Probe) block() {
 	p.conn, p.blocking = c, c
 }
 
-// advance sends and reads until the verdict is known or rw returns EAGAIN.
-func (p *Probe) advance(rw io.ReadWriter) (known bool, verdict error) {
-	if p.conn == nil {
-		return true, p.explain(p.err)
+// advance sends and reads until the verdict is known or rw returns EAGAIN. It reports which.
+func (p *Probe) advance(rw io.ReadWriter) (known bool) {
+	err := p.err
+	if p.conn != nil {
+		err = p.ask(rw)
 	}
+	if err != syscall.EAGAIN {
+		p.known, p.verdict = true, p.judge(err)
+	}
+	return p.known
+}
+
+// ask reads until the status code is known.
+func (p *Probe) ask(rw io.ReadWriter) error {
 	for !p.reply.known {
 		if p.send(rw); len(p.unsent) > 0 {
-			return false, nil
+			return syscall.EAGAIN
 		}
-		switch err := p.reply.readFrom(rw); {
-		case err == syscall.EAGAIN:
-			return false, nil
-		case err != nil && !p.reply.known:
-			return true, p.explain(errors.Join(err, p.err))
+		if err := p.reply.readFrom(rw); err == syscall.EAGAIN {
+			return err
+		} else if err != nil && !p.reply.known {
+			return errors.Join(err, p.err)
 		}
 	}
-	switch p.reply.code {
-	case 200:
-		return true, nil
-	case 0:
-		return true, fmt.Errorf("the answer to GET %s is not HTTP", p.path)
+	return nil
+}
+
+// judge returns the verdict in the words that status and the log show. err is a network error.
+func (p *Probe) judge(err error) error {
+	for _, shortage := range shortages {
+		if errors.Is(err, shortage) {
+			return fmt.Errorf("%w: %w", ErrNoVerdict, shortage)
+		}
 	}
-	return true, fmt.Errorf("GET %s answered %d", p.path, p.reply.code)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		seconds := strconv.FormatFloat(p.timeout.Seconds(), 'f', -1, 64)
+		return fmt.Errorf("no answer to GET %s within %s s", p.path, seconds)
+	case errors.Is(err, errnoRefused):
+		return ErrRefused
+	case errors.Is(err, errnoReset), errors.Is(err, errnoPipe):
+		return fmt.Errorf("GET %s got no answer: the connection was reset", p.path)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("GET %s got no answer: the connection was closed", p.path)
+	case err != nil || p.reply.code == 200:
+		return err
+	case p.reply.code == 0:
+		return fmt.Errorf("the answer to GET %s is not HTTP", p.path)
+	}
+	return fmt.Errorf("GET %s answered %d", p.path, p.reply.code)
 }
 
 // send sends the rest of the request. A service may reply without reading it, so an error is kept.
@@ -213,25 +243,4 @@ func (p *Probe) timed(do func([]byte) (int, error), buf []byte) (int, error) {
 			return 0, err
 		}
 	}
-}
-
-// explain returns a network error in the words that status and the log show.
-func (p *Probe) explain(err error) error {
-	for _, shortage := range shortages {
-		if errors.Is(err, shortage) {
-			return fmt.Errorf("%w: %w", ErrNoVerdict, shortage)
-		}
-	}
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		seconds := strconv.FormatFloat(p.timeout.Seconds(), 'f', -1, 64)
-		return fmt.Errorf("no answer to GET %s within %s s", p.path, seconds)
-	case errors.Is(err, errnoRefused):
-		return ErrRefused
-	case errors.Is(err, errnoReset), errors.Is(err, errnoPipe):
-		return fmt.Errorf("GET %s got no answer: the connection was reset", p.path)
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("GET %s got no answer: the connection was closed", p.path)
-	}
-	return err
 }

@@ -238,12 +238,12 @@ func TestProbeCancelled(t *testing.T) {
 func TestExplainLocalShortage(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
-		err := (&Probe{}).explain(&net.OpError{Op: "dial", Err: errno})
+		err := (&Probe{}).judge(&net.OpError{Op: "dial", Err: errno})
 		if !errors.Is(err, ErrNoVerdict) || !errors.Is(err, errno) {
 			t.Errorf("%v: got %v", errno, err)
 		}
 	}
-	if err := (&Probe{}).explain(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}); errors.Is(err, ErrNoVerdict) {
+	if err := (&Probe{}).judge(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}); errors.Is(err, ErrNoVerdict) {
 		t.Errorf("a refusal is the service's: %v", err)
 	}
 }

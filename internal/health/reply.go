@@ -3,6 +3,7 @@ package health
 import (
 	"bytes"
 	"io"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -74,7 +75,7 @@ func (r *reply) line(line string, tooLong bool) {
 	case r.part == statusLine:
 		r.code, r.part, r.sized = 0, head, false
 		if !tooLong {
-			r.code, _ = statusCode(line)
+			r.code = statusCode(line)
 		}
 		r.known = r.code < 100 || r.code > 199
 	case strings.EqualFold(name, "Content-Length"):
@@ -90,18 +91,15 @@ func (r *reply) line(line string, tooLong bool) {
 }
 
 // statusCode parses "HTTP/1.1 200 OK": the version, one space, three digits, and then a space or
-// the end.
-func statusCode(line string) (int, bool) {
-	rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\r"), "HTTP/")
-	if !ok || len(rest) < 7 || !digit(rest[0]) || rest[1] != '.' || !digit(rest[2]) || rest[3] != ' ' {
-		return 0, false
+// the end. It returns 0 for another line.
+func statusCode(line string) int {
+	version, rest, _ := strings.Cut(strings.TrimSuffix(line, "\r"), " ")
+	digits, _, _ := strings.Cut(rest, " ")
+	isHTTP, _ := path.Match("HTTP/[0-9].[0-9]", version)
+	isCode, _ := path.Match("[0-9][0-9][0-9]", digits)
+	if !isHTTP || !isCode {
+		return 0
 	}
-	code, after := rest[4:7], rest[7:]
-	if !digit(code[0]) || !digit(code[1]) || !digit(code[2]) || after != "" && after[0] != ' ' {
-		return 0, false
-	}
-	n, err := strconv.Atoi(code)
-	return n, err == nil
+	code, _ := strconv.Atoi(digits)
+	return code
 }
-
-func digit(b byte) bool { return '0' <= b && b <= '9' }

@@ -158,7 +158,7 @@ func (s *service) arm(d time.Duration) {
 func (s *service) watch() {
 	if s.failures == 0 {
 		s.timer.Stop()
-		s.sup.rounds.watch(s.check(true))
+		s.sup.rounds.watch(s.check())
 		return
 	}
 	now := time.Now()

@@ -151,9 +151,9 @@ func (s *service) healthy() {
 }
 
 // check returns a check of this run.
-func (s *service) check(repeat bool) check {
+func (s *service) check() check {
 	run := s.run
-	return check{s.ctx, s.name, s.proc, func(err error) { s.send(probedMsg{run, err}) }, repeat}
+	return check{s.ctx, s.name, s.proc, func(err error) { s.send(probedMsg{run, err}) }}
 }
 
 func (s *service) checked(err error) {
@@ -186,7 +186,8 @@ func (s *service) deadline(late bool) {
 		if late { // the service may have been paused too
 			s.watch()
 		} else {
-			s.sup.rounds.once(s.check(false))
+			c := s.check()
+			go func() { c.report(c.proc.Ask().Wait(c.ctx)) }()
 		}
 	case ending:
 		s.kill()

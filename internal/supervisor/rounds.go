@@ -18,25 +18,21 @@ const (
 	patience = 10 * time.Millisecond // after which a goroutine waits for this service alone
 )
 
-// rounds makes all checks of running services. No actor waits for it.
+// rounds checks running services. No actor waits for it.
 type rounds struct {
 	began    time.Time // when the first interval began
 	interval time.Duration
 
 	mu      sync.Mutex
-	watched [moments][]check // each with a timer while it is not empty
-	due     []check
-	active  bool // a goroutine asks until nothing is due
+	watched [moments][]check // each has a timer while it is not empty
 }
 
-// A check asks a process for its health until ctx ends. It calls report with every verdict, or, if
-// it is repeated, only with a failure, after which it is not repeated any more.
+// A check asks a process for its health. It calls report with the verdict, unless that is nil.
 type check struct {
-	ctx    context.Context
+	ctx    context.Context // ends with the run
 	name   string
 	proc   Process
 	report func(error)
-	repeat bool
 }
 
 func momentOf(name string) int {
@@ -54,100 +50,65 @@ func (r *rounds) next(moment int, now time.Time) time.Time {
 	return first.Add(now.Sub(first)/r.interval*r.interval + r.interval)
 }
 
-// watch makes a check in each interval, at its moment.
+// watch makes a check in each interval until it fails or its context ends.
 func (r *rounds) watch(c check) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := momentOf(c.name)
 	if len(r.watched[m]) == 0 {
-		r.schedule(m)
+		at := r.next(m, time.Now())
+		time.AfterFunc(time.Until(at), func() { r.run(m, time.Since(at) > latest) })
 	}
 	r.watched[m] = append(r.watched[m], c)
 }
 
-func (r *rounds) schedule(m int) {
-	at := r.next(m, time.Now())
-	time.AfterFunc(time.Until(at), func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if time.Since(at) > latest { // the services may have been paused too
-			r.schedule(m)
-			return
-		}
-		checks := r.watched[m]
-		r.watched[m] = nil
-		r.add(checks)
-	})
-}
-
-// once makes a check now.
-func (r *rounds) once(c check) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.add([]check{c})
-}
-
-func (r *rounds) add(checks []check) {
-	r.due = append(r.due, checks...)
-	if !r.active {
-		r.active = true
-		go r.run()
-	}
-}
-
-// take returns at most n checks that are due. If none is due and idle is set, the round is over.
-func (r *rounds) take(n int, idle bool) []check {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n = min(n, len(r.due))
-	taken := r.due[:n]
-	r.due = r.due[n:]
-	if n == 0 && idle {
-		r.due, r.active = nil, false
-	}
-	return taken
-}
-
 // asked is a check under way.
 type asked struct {
-	Question
 	check
+	Question
 	at time.Time
 }
 
-func (r *rounds) run() {
-	var open []asked
-	for {
-		taken := r.take(together-len(open), len(open) == 0)
-		if len(taken)+len(open) == 0 {
-			return
-		}
-		for _, c := range taken {
-			if c.ctx.Err() == nil {
-				open = append(open, asked{c.proc.Ask(), c, time.Now()})
+// run makes the checks of a moment. If it is late, the services may have been paused like the
+// daemon, and it leaves them to the next interval.
+func (r *rounds) run(moment int, late bool) {
+	r.mu.Lock()
+	due := r.watched[moment]
+	r.watched[moment] = nil
+	r.mu.Unlock()
+	for open := []asked{}; len(due)+len(open) > 0; {
+		for len(due) > 0 && len(open) < together {
+			switch c := due[0]; {
+			case c.ctx.Err() != nil:
+			case late:
+				r.watch(c)
+			default:
+				open = append(open, asked{c, c.proc.Ask(), time.Now()})
 			}
+			due = due[1:]
 		}
-		if open = slices.DeleteFunc(open, r.answered); len(open) > 0 {
+		if open = slices.DeleteFunc(open, r.done); len(open) > 0 {
 			time.Sleep(pause)
 		}
 	}
 }
 
-// answered reports whether the round is done with a check.
-func (r *rounds) answered(a asked) bool {
-	if known, verdict := a.Poll(); known {
+// done reports whether a round need not look for the reply any more.
+func (r *rounds) done(a asked) bool {
+	known, verdict := a.Poll()
+	switch {
+	case known:
 		r.end(a.check, verdict)
-		return true
-	}
-	if time.Since(a.at) < patience {
+	case time.Since(a.at) >= patience:
+		go func() { r.end(a.check, a.Wait(a.ctx)) }()
+	default:
 		return false
 	}
-	go func() { r.end(a.check, a.Wait(a.ctx)) }()
 	return true
 }
 
 func (r *rounds) end(c check, verdict error) {
-	if c.repeat && verdict == nil {
+	if verdict == nil {
 		r.watch(c)
 	} else {
 		c.report(verdict)

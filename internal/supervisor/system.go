@@ -79,30 +79,21 @@ type instance struct {
 
 // A question is a probe whose reply counts only if the process has the port.
 type question struct {
-	instance *instance
-	probe    *health.Probe
-	known    bool
-	reply    error // the verdict of the probe, once known
+	*instance
+	probe *health.Probe
 }
 
 func (i *instance) Ask() Question {
-	return &question{instance: i, probe: health.Start(i.pkg.Port, i.pkg.Health, i.pkg.HealthTimeout)}
+	return question{i, health.Start(i.pkg.Port, i.pkg.Health, i.pkg.HealthTimeout)}
 }
 
 // Poll leaves it to Wait to look for the owner of a new listener, which takes time.
-func (q *question) Poll() (known bool, verdict error) {
-	if !q.known {
-		q.known, q.reply = q.probe.Poll()
-	}
-	return q.known && q.instance.listens(), q.reply
+func (q question) Poll() (known bool, verdict error) {
+	known, verdict = q.probe.Poll()
+	return known && q.listens(), verdict
 }
 
-func (q *question) Wait(ctx context.Context) error {
-	if !q.known {
-		q.reply = q.probe.Wait(ctx)
-	}
-	return q.instance.judge(q.reply)
-}
+func (q question) Wait(ctx context.Context) error { return q.judge(q.probe.Wait(ctx)) }
 
 // listens reports whether the listener on the port is surely the process's.
 func (i *instance) listens() bool {
