@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,6 +73,18 @@ func TestDemoThatCannotStart(t *testing.T) {
 		t.Errorf("it says %q", d.Log)
 	}
 	wantEmpty(t, dir)
+}
+
+// visit returns the page at url, or "" if there is none.
+func visit(url string) string {
+	client := http.Client{Timeout: limit, Transport: &http.Transport{DisableKeepAlives: true}}
+	reply, err := client.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer reply.Body.Close()
+	page, _ := io.ReadAll(reply.Body)
+	return string(page)
 }
 
 func wantEmpty(t *testing.T, dir string) {

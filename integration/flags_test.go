@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -129,37 +128,6 @@ func TestLoopbackAddresses(t *testing.T) {
 		stdout, _, status := d.Ctl("ping")
 		if stdout != okLine || status != 0 {
 			t.Errorf("zrctl -addr %s ping: %q, exit status %d", d.Addr, stdout, status)
-		}
-	}
-}
-
-func TestVersions(t *testing.T) {
-	t.Parallel()
-	var versions []string
-	for _, program := range []string{zrdPath, zrctlPath} {
-		for _, option := range []string{"-version", "--version"} {
-			out, errs, status := run(t, exec.Command(program, option))
-			version, ok := strings.CutPrefix(out, filepath.Base(program)+" ")
-			if status != 0 || errs != "" || !ok || !regexp.MustCompile(`^\S+\n$`).MatchString(version) {
-				t.Errorf("%s %s: exit status %d, %q, %q", program, option, status, out, errs)
-			}
-			versions = append(versions, version)
-		}
-	}
-	want(t, "the version of zrctl", versions[2], versions[0])
-}
-
-func TestUsageOfTheDaemon(t *testing.T) {
-	t.Parallel()
-	for _, option := range []string{"-h", "-help", "--help"} {
-		out, errs, status := run(t, exec.Command(zrdPath, option))
-		if status != 0 {
-			t.Errorf("zrd %s: exit status %d", option, status)
-		}
-		for _, word := range []string{"-home", "$ZR_HOME", "~/.zr", "-addr", "127.0.0.1:19100", "-health-interval", "10s", "-version"} {
-			if errs != "" || !strings.Contains(out, word) {
-				t.Errorf("zrd %s does not speak of %s", option, word)
-			}
 		}
 	}
 }

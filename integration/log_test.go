@@ -4,11 +4,9 @@ package integration
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,34 +71,4 @@ func TestBrokenLog(t *testing.T) {
 func fillPipe(_, w *os.File) {
 	size, _, _ := syscall.Syscall(syscall.SYS_FCNTL, w.Fd(), syscall.F_GETPIPE_SZ, 0)
 	go io.WriteString(w, strings.Repeat("x", int(size)))
-}
-
-// Services start with no signal ignored or blocked, whatever the daemon inherited or does about a broken
-// log. The service is a shell script, as a Go program changes its own signals before it can look.
-func TestServicesIgnoreNoSignal(t *testing.T) {
-	t.Parallel()
-	for name, prefix := range map[string]string{"plainly": "", "under nohup and more": "trap '' HUP PIPE USR1 TERM INT; "} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHome(t)
-			port := h.Install("kv", Behaviour{})
-			script := filepath.Join(h.folder("kv"), "fake.sh")
-			h.Write("store/kv/1.0.0/fake.sh", "#!/bin/sh\nwhile read -r line; do echo \"$line\"; done < /proc/self/status > \"$0.status\"\nexec \"${0%.sh}\" \"$@\"\n")
-			if err := os.Chmod(script, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			h.Write("store/kv/1.0.0/package.toml", fmt.Sprintf("name = \"kv\"\nversion = \"1.0.0\"\nbinary = \"fake.sh\"\n[service]\nport = %d\n", port))
-			d := startCommand(t, h, exec.Command("sh", "-c", prefix+`exec "$@"`, "sh", zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0"))
-			d.MustStart("kv", port)
-			status, err := os.ReadFile(script + ".status")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, field := range []string{"SigIgn", "SigBlk"} {
-				if !strings.Contains(string(status), field+":\t0000000000000000\n") {
-					t.Errorf("the service starts with other signals than none in %s:\n%s", field, status)
-				}
-			}
-		})
-	}
 }

@@ -83,24 +83,6 @@ func staysHealthy(d *Daemon, port int) {
 	d.wantLog("steady", port, append(first, first[1:]...)...)
 }
 
-// A start while the service restarts waits for the outcome.
-func TestStartDuringARestart(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	port := h.Install("kv", Behaviour{})
-	d := startDaemon(t, h)
-	d.MustStart("kv", port)
-	h.Kill("kv")
-	d.WaitLog("daemon: restarting 'kv' in 1s\n")
-	d.MustStart("kv", port)
-	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
-	d.wantLog("kv", port, "started service NAME on port PORT", "service NAME unhealthy (failure 1/5): signal: killed",
-		"restarting NAME in 1s", "service NAME restarted successfully")
-	if starts := h.Pids("kv", "start"); len(starts) != 2 {
-		t.Errorf("processes %v, want two", starts)
-	}
-}
-
 // An upgrade is picked up by the restart after a crash: the version, the port, the health path.
 func TestUpgradeIsPickedUpByARestart(t *testing.T) {
 	t.Parallel()
@@ -127,25 +109,4 @@ func TestUpgradeIsPickedUpByARestart(t *testing.T) {
 	h.InstallAt("heir", port, Behaviour{})
 	d.MustStart("heir", port) // the old port is nobody's now
 	want(t, "stop", d.Stop("kv"), okLine)
-}
-
-// A restart that cannot spawn is a failure like any other, and not the last.
-func TestRestartThatCannotSpawn(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	port := h.Install("kv", Behaviour{})
-	d := startDaemon(t, h)
-	d.MustStart("kv", port)
-	receipt, away := filepath.Join(h.Dir, "modules/kv.json"), filepath.Join(h.Dir, "modules/away")
-	if err := os.Rename(receipt, away); err != nil {
-		t.Fatal(err)
-	}
-	h.Kill("kv")
-	d.WaitLog("daemon: restarting 'kv' in 2s\n")
-	want(t, "status", d.Status(), statusLine(entry("kv", port, "starting")))
-	if err := os.Rename(away, receipt); err != nil {
-		t.Fatal(err)
-	}
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
-	d.WaitLog("daemon: failed to restart 'kv': package 'kv' not found\ndaemon: service 'kv' unhealthy (failure 2/5): package 'kv' not found\n")
 }

@@ -108,19 +108,6 @@ func TestSecondSignalKillsAtOnce(t *testing.T) {
 	}
 }
 
-// Every one of many shutdowns gets its reply, and so do those that come while services still flush.
-func TestConcurrentShutdowns(t *testing.T) {
-	t.Parallel()
-	needFiles(t, 100)
-	for range 3 {
-		h := newHome(t)
-		d := startDaemon(t, h)
-		d.MustStart("kv", h.Install("kv", Behaviour{FlushOnTerm: 200}))
-		askShutdown(d, connect(d, 60))
-		d.WaitExit(0)
-	}
-}
-
 // connect returns n connections that have said nothing yet.
 func connect(d *Daemon, n int) []net.Conn {
 	d.t.Helper()

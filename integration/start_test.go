@@ -168,20 +168,3 @@ func TestProbeRequest(t *testing.T) {
 		h.WaitEvent(name, event)
 	}
 }
-
-// A stop ends a start, whose client gets an error.
-func TestStopEndsAStart(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	port := h.Install("kv", Behaviour{ListenNever: true})
-	d := startDaemon(t, h)
-	first := make(chan string)
-	go func() { first <- ctlOut(t, d, "start", "kv") }()
-	d.WaitLog("daemon: started service 'kv'")
-	want(t, "stop", d.Stop("kv"), okLine)
-	want(t, "the start", <-first, errorLine("service 'kv' was stopped"))
-	want(t, "status", d.Status(), statusLine())
-	d.wantLog("kv", port, "started service NAME on port PORT", "stopping service NAME")
-	h.Behave("kv", Behaviour{})
-	d.MustStart("kv", port)
-}

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
@@ -84,40 +83,6 @@ func TestStartDuringAStop(t *testing.T) {
 	if alive(first) || h.Last("kv", "start") == first {
 		t.Error("the start was answered by the old process")
 	}
-}
-
-// A stop ends a back-off of 4 s at once, and nothing comes back later: another service, killed just before the
-// stop and back after 2 s, is back only after the reply, and once more after the time at which the stopped one would have been.
-func TestStopEndsABackoff(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	zero := 0
-	kv, witness := h.Install("kv", Behaviour{}), h.Install("witness", Behaviour{})
-	d := startDaemon(t, h)
-	d.MustStart("kv", kv)
-	d.MustStart("witness", witness)
-	h.Behave("kv", Behaviour{ExitAtOnce: &zero})
-	h.Kill("kv")
-	h.Kill("witness")
-	d.WaitLog("daemon: service 'witness' restarted successfully\n")
-	d.WaitLog("daemon: restarting 'kv' in 4s\n")
-	started := h.Pids("kv", "start")
-	h.Kill("witness")
-	d.WaitLog("daemon: restarting 'witness' in 2s\n")
-	want(t, "stop", d.Stop("kv"), okLine)
-	want(t, "status", d.Status(), statusLine(entry("witness", witness, "starting")))
-	d.WaitStatus(entry("witness", witness, "running"))
-	h.Kill("witness")
-	d.WaitLog("daemon: restarting 'witness' in 4s\n")
-	d.WaitStatus(entry("witness", witness, "running"))
-	if got := h.Pids("kv", "start"); !slices.Equal(got, started) {
-		t.Errorf("kv came back after its stop: processes %v, before %v", got, started)
-	}
-	want(t, "status", d.Status(), statusLine(entry("witness", witness, "running")))
-	d.wantLog("kv", kv, "started service NAME on port PORT", "service NAME unhealthy (failure 1/5): signal: killed",
-		"restarting NAME in 1s", "service NAME failed health check after restart",
-		"service NAME unhealthy (failure 2/5): exit status 0", "restarting NAME in 2s", "service NAME failed health check after restart",
-		"service NAME unhealthy (failure 3/5): exit status 0", "restarting NAME in 4s", "stopping service NAME")
 }
 
 // A shell without exec in front of a database ends at once when it gets SIGTERM, and the database needs a second. On a

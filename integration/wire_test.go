@@ -52,6 +52,7 @@ func TestRequestTable(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	kv, web, ape := h.Install("kv", Behaviour{}), h.Install("web", Behaviour{}), h.Install("ape", Behaviour{})
+	h.Install("late", Behaviour{})
 	d := startDaemon(t, h)
 	running := []string{entry("ape", ape, "running"), entry("kv", kv, "running"), entry("web", web, "running")}
 	for _, row := range []struct{ request, reply string }{
@@ -78,7 +79,14 @@ func TestRequestTable(t *testing.T) {
 		{`{"request":""}`, errorLine("unknown request: ")},
 		{`{"request":"<a>&é"}`, errorLine("unknown request: <a>&é")},
 		{`{"request":"a\"b\\\n"}`, errorLine(`unknown request: a\"b\\\n`)},
+		{``, errorLine("invalid daemon request: an empty line")},
 		{`ping`, errorLine("invalid daemon request: not a JSON object")},
+		{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", errorLine("invalid daemon request: not UTF-8")}, // TLS
+		{`{"request":"start-service","name":"late"`, errorLine("invalid daemon request: unexpected end of the line")},
+		{`{"request":["start-service"],"name":"late"}`, errorLine("invalid daemon request: field `request` is not a string")},
+		{`{"request":"start-service","name":"late"}{}`, errorLine("invalid daemon request: more than one JSON object")},
+		{`{"request":"start-service","NAME":"late"}`, errorLine("missing service name")},
+		{`{"request":"status"}`, statusLine(running[1:]...)},
 		{`{"request":"shutdown"}`, okLine},
 	} {
 		want(t, row.request, d.Ask(row.request), row.reply)

@@ -266,17 +266,3 @@ func TestUsageOfTheClient(t *testing.T) {
 		}
 	}
 }
-
-// The client stays small.
-func TestClientDependencies(t *testing.T) {
-	t.Parallel()
-	out, errs, status := run(t, exec.Command("go", "list", "-deps", "zr/zrctl"))
-	if status != 0 || !strings.Contains(out, "zr/internal/protocol\n") {
-		t.Fatalf("go list: exit status %d, %s%s", status, out, errs)
-	}
-	for pkg := range strings.Lines(out) {
-		if pkg == "net/http\n" || strings.Contains(pkg, "toml") {
-			t.Errorf("zrctl imports %s", pkg)
-		}
-	}
-}
