@@ -4,20 +4,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 )
 
+// containment returns the second line of the log, which says how services are contained, and the folder of
+// their cgroups, if there are any.
+func (d *Daemon) containment() (line, dir string) {
+	d.t.Helper()
+	eventually(d.t, "the second line of the log", func() bool { return strings.Count(d.Log.String(), "\n") >= 2 })
+	line = strings.Split(d.Log.String(), "\n")[1]
+	return line, regexp.MustCompile(`/.*/zrd-[^/]*$`).FindString(line)
+}
+
 // cgroup returns the folder of the daemon's cgroups. The test is skipped where there is none.
 func (d *Daemon) cgroup(t *testing.T) string {
 	t.Helper()
-	const words = "daemon: services are contained by "
-	d.WaitLog(words)
-	_, rest, _ := strings.Cut(d.Log.String(), words)
-	line, _, _ := strings.Cut(rest, "\n")
-	dir, ok := strings.CutPrefix(line, "cgroups below ")
-	if !ok {
+	line, dir := d.containment()
+	if dir == "" {
 		t.Skip("no cgroups here: " + line)
 	}
 	return dir
@@ -35,15 +41,15 @@ func TestNothingEscapes(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "stays")); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "two processes in status -v", func() bool { return d.entry("stays").Processes == 2 })
+	d.WaitDetails("stays", "two processes", func(s Details) bool { return s.Processes == 2 })
+	d.WaitLog("daemon: services are contained by cgroups below " + dir + "\n")
 	for name, end := range map[string]func(t *testing.T, name string, port int){
 		"stop": func(t *testing.T, name string, _ int) {
 			want(t, "stop", d.Stop(name), okLine)
 		},
 		"crash": func(t *testing.T, name string, _ int) {
 			h.Behave(name, Behaviour{})
-			h.Kill(name)
-			d.waitBack(name)
+			d.Crash(name)
 		},
 		"give-up": func(t *testing.T, name string, port int) {
 			h.Behave(name, Behaviour{Escapes: true, CrashAfter: 50})
@@ -62,19 +68,13 @@ func TestNothingEscapes(t *testing.T) {
 			d.MustStart(name, port)
 			h.WaitEvent(name, "child")
 			end(t, name, port)
-			for _, child := range h.Pids(name, "child") {
-				if alive(child) {
-					t.Errorf("process %d is left", child)
-				}
-			}
+			wantGone(t, "after its service", h.Pids(name, "child")...)
 		})
 	}
 	t.Cleanup(func() { // after the subtests
 		want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), okLine)
 		d.WaitExit(0)
-		if alive(last) {
-			t.Errorf("process %d is left", last)
-		}
+		wantGone(t, "after the daemon", last)
 		if _, err := os.Stat(dir); !os.IsNotExist(err) {
 			t.Errorf("the daemon left its folder %s: %v", dir, err)
 		}
@@ -141,10 +141,8 @@ func TestNextDaemonCleansUp(t *testing.T) {
 	h.Behave("kv", Behaviour{})
 	d = startCommand(t, h, p.command(h))
 	d.WaitStatus(entry("kv", port, "running"))
-	d.wantLog("kv", port, "started service NAME on port PORT")
-	if alive(left) {
-		t.Errorf("process %d is left", left)
-	}
+	d.WantNoFailure("kv")
+	wantGone(t, "after the start of the next daemon", left)
 	if !alive(bystander) || len(other.Pids("kv", "start")) != 1 {
 		t.Error("the other daemon's service was touched")
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,10 +86,20 @@ func launch(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 // WaitListening waits until the daemon says where it listens.
 func (d *Daemon) WaitListening() {
 	d.t.Helper()
-	const heading = "daemon: listening on "
-	d.WaitLog(heading)
-	_, rest, _ := strings.Cut(d.Log.String(), heading)
-	d.Addr, _, _ = strings.Cut(rest, "\n")
+	eventually(d.t, "the address in the log", func() bool {
+		d.Addr = address(d.Log.String())
+		return d.Addr != ""
+	})
+}
+
+var firstAddress = regexp.MustCompile(`(?m)^daemon: .* (\S+:\d+)$`)
+
+// address returns the first address in a log, which is where zrd listens.
+func address(log string) string {
+	if match := firstAddress.FindStringSubmatch(log); match != nil {
+		return match[1]
+	}
+	return ""
 }
 
 func (d *Daemon) Pid() int { return d.Cmd.Process.Pid }
@@ -154,7 +165,7 @@ func (d *Daemon) Status() string {
 // MustStart starts a service that is expected to get healthy.
 func (d *Daemon) MustStart(name string, port int) {
 	d.t.Helper()
-	want(d.t, "the start of "+name, d.Start(name), fmt.Sprintf(`{"ok":true,"port":%d}`+"\n", port))
+	want(d.t, "the start of "+name, d.Start(name), portLine(port))
 }
 
 // WaitStatus waits until the status reply holds entry.
@@ -167,12 +178,6 @@ func (d *Daemon) WaitStatus(entry string) {
 func (d *Daemon) WaitLog(text string) {
 	d.t.Helper()
 	eventually(d.t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(d.Log.String(), text) })
-}
-
-// waitBack waits until a service is running again after its first failure.
-func (d *Daemon) waitBack(name string) {
-	d.t.Helper()
-	d.WaitLog("daemon: service '" + name + "' restarted successfully\n")
 }
 
 // Ctl runs zrctl against the daemon.

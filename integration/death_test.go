@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -61,7 +60,7 @@ func (m *mortal) start() {
 	for i := range m.names {
 		go ask(m.Addr, fmt.Sprintf(`{"request":"start-service","name":%q}`+"\n", m.names[i]))
 	}
-	m.waitLines("daemon: started service ", len(m.names)/2)
+	m.waitCount("processes", len(m.names)/2, func(s Details) bool { return s.PID != 0 })
 }
 
 // restart returns when the first of the services are back, and the others on their way.
@@ -70,21 +69,24 @@ func (m *mortal) restart() {
 	for _, name := range m.names {
 		m.Home.Kill(name)
 	}
-	m.waitLines("restarted successfully\n", len(m.names)/4)
+	m.waitCount("restarted services", len(m.names)/4, func(s Details) bool { return s.Restarts > 0 && s.Status == "running" })
 }
 
-// stop returns when most of the services have been asked to end, and many have.
+// stop returns when the first of the services have ended, and the others have been asked to.
 func (m *mortal) stop() {
 	m.run()
 	for i := range m.names {
 		go ask(m.Addr, fmt.Sprintf(`{"request":"stop-service","name":%q}`+"\n", m.names[i]))
 	}
-	m.waitLines("daemon: stopping service ", len(m.names)/2)
+	eventually(m.t, "the end of the first services", func() bool { return len(m.List()) <= len(m.names)*3/4 })
 }
 
-func (m *mortal) waitLines(text string, n int) {
+// waitCount waits until the status lists n services, or more, for which is holds.
+func (m *mortal) waitCount(what string, n int, is func(Details) bool) {
 	m.t.Helper()
-	eventually(m.t, fmt.Sprintf("%d lines with %q", n, text), func() bool { return strings.Count(m.Log.String(), text) >= n })
+	eventually(m.t, fmt.Sprint(n, " ", what), func() bool {
+		return len(slices.DeleteFunc(m.List(), func(s Details) bool { return !is(s) })) >= n
+	})
 }
 
 // waitDead returns when all services are gone and all ports free. (A process that is

@@ -29,8 +29,10 @@ func TestEager(t *testing.T) {
 	h.Write("modules/inactive.json", `{"schema":1,"current":"1.0.0","active":false}`)
 
 	d := startDaemon(t, h)
-	d.WaitLog("daemon: restarting 'failing' in 1s\n")
-	d.WaitLog("daemon: failed to start 'broken': " + h.Dir + "/store/broken/1.0.0/package.toml: line ")
+	want(t, "the failure of failing", d.WaitFailures("failing", 1).Why(), "exited before it was healthy: exit status 1")
+	if why := d.WaitFailures("broken", 1).Why(); !strings.HasPrefix(why, h.folder("broken")+"/package.toml: line ") {
+		t.Errorf("broken fails: %s", why)
+	}
 	eventually(t, "kv and web beside the others", func() bool {
 		return d.Status() == statusLine(entry("a-slow", slow, "starting"), entry("broken", 0, "starting"), entry("failing", failing, "starting"),
 			entry("kv", kv, "running"), entry("web", web, "running"))
@@ -62,7 +64,7 @@ func TestEagerAfterKill(t *testing.T) {
 	d.WaitStatus(entry("kv", port, "running"))
 }
 
-// A port that is taken for a while costs a failure, and the log says whose it is.
+// A port that is taken for a while costs a failure, and the status says whose it is.
 func TestEagerPortTaken(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -72,7 +74,9 @@ func TestEagerPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := startDaemon(t, h)
-	d.WaitLog(fmt.Sprintf("daemon: failed to start 'kv': port %d is held by ", port))
+	if s := d.WaitFailures("kv", 1); !strings.HasPrefix(s.Why(), fmt.Sprintf("port %d is held by ", port)) {
+		t.Errorf("kv: %+v", s)
+	}
 	d.WaitStatus(entry("kv", port, "starting"))
 	l.Close()
 	d.WaitStatus(entry("kv", port, "running"))
@@ -82,14 +86,11 @@ func TestEagerPortTaken(t *testing.T) {
 func TestEagerEndsWithTheDaemon(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	port := h.Install("slow", Behaviour{Status: "503 Service Unavailable"}, eager)
+	port := h.Install("slow", Behaviour{Status: "503 Service Unavailable"}, eager, `start-timeout = "1h"`)
 	d := startDaemon(t, h)
 	d.WaitStatus(entry("slow", port, "starting"))
 	d.Signal(syscall.SIGTERM)
 	d.WaitExit(0)
-	if strings.Contains(d.Log.String(), "health check timeout") {
-		t.Error("the daemon waited for the health check of a service that it was to end")
-	}
 }
 
 // A daemon that cannot tell what to start says so, and serves.

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -12,26 +11,6 @@ import (
 	"syscall"
 	"testing"
 )
-
-// pidOf is the process of a service as the daemon tells it.
-func pidOf(t *testing.T, d *Daemon, name string) int {
-	t.Helper()
-	var reply struct {
-		Services []struct {
-			Name string
-			PID  int
-		}
-	}
-	if err := json.Unmarshal([]byte(d.Ask(`{"request":"status","verbose":true}`)), &reply); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range reply.Services {
-		if s.Name == name {
-			return s.PID
-		}
-	}
-	return 0
-}
 
 // plainService starts a service that is a program without a runtime of its own, which would change what it was
 // given, and returns its process. It never gets healthy.
@@ -45,7 +24,7 @@ func plainService(t *testing.T, d *Daemon) int {
 	go d.Ctl("start", "plain")
 	pid := 0
 	eventually(t, "the plain service", func() bool {
-		pid = pidOf(t, d, "plain")
+		pid = d.Details("plain").PID
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		return pid != 0 && string(comm) == "sleep\n"
 	})

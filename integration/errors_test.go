@@ -14,7 +14,7 @@ import (
 )
 
 // Every refusal of a start that is not about the service's own behaviour, byte for byte. Once a service's
-// definition has been read, the service is listed, and the log says what failed.
+// definition has been read, the service is listed with the reason.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -43,8 +43,8 @@ func TestStartErrors(t *testing.T) {
 		want(t, row.request, d.Ask(row.request), errorLine(row.why))
 	}
 	want(t, "status", d.Status(), statusLine(entry("data", 9200, "failed"), entry("gone", port, "failed")))
-	d.wantLog("data", 9200, "failed to start NAME: package NAME has no binary")
-	d.wantLog("gone", port, "failed to start NAME: binary not found: "+gone)
+	d.WaitError("data", "package 'data' has no binary")
+	d.WaitError("gone", "binary not found: "+gone)
 	for _, name := range []string{"library", "portless", "nobody"} {
 		want(t, "the log about "+name, d.logOf(name), "")
 	}

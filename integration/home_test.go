@@ -179,15 +179,16 @@ func (h *Home) Last(name, what string) int {
 	return pids[len(pids)-1]
 }
 
-// Kill ends the newest process of a package with SIGKILL. (Number 0 would be the
+// Kill ends the newest process of a package with SIGKILL, and returns its number. (0 would be the
 // test's own group.)
-func (h *Home) Kill(name string) {
+func (h *Home) Kill(name string) (pid int) {
 	h.t.Helper()
-	pid := h.Last(name, "start")
+	pid = h.Last(name, "start")
 	if pid <= 0 {
 		h.t.Fatalf("there is no process of %s to kill", name)
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
+	return pid
 }
 
 func (h *Home) checkNothingLeft() {

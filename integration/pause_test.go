@@ -42,8 +42,7 @@ func TestPauseDuringACheck(t *testing.T) {
 			d.freeze(4*time.Second, more...)
 			before = len(h.Pids("kv", "get"))
 			eventually(t, "two more checks", func() bool { return len(h.Pids("kv", "get")) > before+2 })
-			want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
-			d.wantLog("kv", port, "started service NAME on port PORT")
+			d.WantNoFailure("kv")
 		})
 	}
 }

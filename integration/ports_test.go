@@ -100,9 +100,7 @@ func neverRunning(t *testing.T, d *Daemon, name string) (stop func()) {
 	return func() { close(ended); <-done }
 }
 
-func heldReply(port int, by string) string {
-	return fmt.Sprintf(`{"ok":false,"error":"port %d is held by %s"}`+"\n", port, by)
-}
+func heldBy(port int, who string) string { return fmt.Sprintf("port %d is held by %s", port, who) }
 
 // A foreigner takes the port after the check and before the service binds it,
 // whatever it answers and whatever the service makes of that.
@@ -137,7 +135,7 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 			eventually(t, "the spawn", func() bool { return h.Last("kv", "start") != 0 })
 			f.take(t)
 			h.Behave("kv", test.b)
-			got, expect := <-reply, heldReply(port, f.name)
+			got, expect := <-reply, errorLine(heldBy(port, f.name))
 			if test.b.ExitIfTaken { // which is noticed first, the exit or the foreigner, is chance
 				early := strings.Replace(expect, "port ", "service 'kv' exited before it was healthy: exit status 1: port ", 1)
 				if got == early {
@@ -158,18 +156,19 @@ func TestPortTakenFromARunningService(t *testing.T) {
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{DropAfter: 200})
 	f := newForeigner(t, port, healthyAnswer)
+	held := heldBy(port, f.name)
 	d := startDaemon(t, h, "-health-interval", "4s")
 	d.MustStart("kv", port)
+	first := h.Last("kv", "start")
 	f.take(t)
 	h.Behave("kv", Behaviour{})
-	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): port %d is held by %s\n", port, f.name))
+	d.WaitError("kv", held)
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
-	d.WaitLog(fmt.Sprintf("daemon: failed to restart 'kv': port %d is held by %s\n", port, f.name))
-	d.WaitLog("daemon: restarting 'kv' in 2s\n")
+	want(t, "the next failure", d.WaitFailures("kv", 2).Why(), held)
 	stop()
 	f.Close()
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+	d.WaitBack("kv", first)
 }
 
 // Between the check and the bind of a restart it is as with a start.
@@ -186,11 +185,11 @@ func TestPortTakenDuringARestart(t *testing.T) {
 	stop := neverRunning(t, d, "kv")
 	eventually(t, "the restart", func() bool { return len(h.Pids("kv", "start")) == 2 })
 	f.take(t)
-	d.WaitLog(fmt.Sprintf("daemon: service 'kv' failed health check after restart\ndaemon: service 'kv' unhealthy (failure 2/5): port %d is held by %s\n", port, f.name))
+	want(t, "the failure of the restart", d.WaitFailures("kv", 2).Why(), heldBy(port, f.name))
 	stop()
 	f.Close()
 	h.Behave("kv", Behaviour{})
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+	d.WaitStatus(entry("kv", port, "running"))
 }
 
 // What a dead service left behind, out of its group and still serving, is no
@@ -207,13 +206,13 @@ func TestLeftoverServes(t *testing.T) {
 	}
 	who := holder(leftover)
 	syscall.Kill(leader, syscall.SIGKILL)
-	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): signal: killed: port %d is held by %s\n", port, who))
+	want(t, "the first failure", d.WaitFailures("kv", 1).Why(), "signal: killed: "+heldBy(port, who))
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
-	d.WaitLog(fmt.Sprintf("daemon: failed to restart 'kv': port %d is held by %s\n", port, who))
+	want(t, "the next failure", d.WaitFailures("kv", 2).Why(), heldBy(port, who))
 	stop()
 	want(t, "the stop", d.Stop("kv"), `{"ok":true}`+"\n")
-	want(t, "a new start", d.Start("kv"), heldReply(port, who))
+	want(t, "a new start", d.Start("kv"), errorLine(heldBy(port, who)))
 	syscall.Kill(leftover, syscall.SIGKILL)
 	h.Behave("kv", Behaviour{})
 	eventually(t, "a start once the leftover has left", func() bool { return d.Start("kv") == portLine(port) })

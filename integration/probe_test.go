@@ -19,8 +19,8 @@ func TestChecksHarmNobody(t *testing.T) {
 	d := startDaemon(t, h, "-health-interval", "100ms")
 	d.MustStart("kv", port)
 	eventually(t, "ten checks", func() bool { return len(h.Pids("kv", "get")) >= 10 })
+	d.WantNoFailure("kv")
 	want(t, "stop", d.Stop("kv"), okLine)
-	d.wantLog("kv", port, "started service NAME on port PORT", "stopping service NAME")
 	wantNoTimeWait(t, port)
 }
 

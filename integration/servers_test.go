@@ -80,21 +80,15 @@ func TestRealServers(t *testing.T) {
 			d := startDaemon(t, h, "-health-interval", "200ms")
 			d.MustStart("metronome", metronome)
 			d.MustStart("real", port)
-			first := d.entry("real").PID
-			if first <= 0 {
-				t.Fatal("it does not run")
-			}
 			wantChecks(t, h, "metronome", 7) // five or more of the server
-			if pid := d.entry("real").PID; pid != first {
-				t.Errorf("process %d has become %d", first, pid)
-			}
+			d.WantNoFailure("real")
+			first := d.Details("real").PID
 			syscall.Kill(first, syscall.SIGKILL)
-			d.waitBack("real")
+			if s := d.WaitBack("real", first); s.Failures != 1 || s.Restarts != 1 {
+				t.Errorf("it failed more than once: %+v", s)
+			}
 			want(t, "stop", d.Stop("real"), okLine)
 			wantNoTimeWait(t, port)
-			if log := d.logOf("real"); strings.Count(log, "unhealthy") != 1 {
-				t.Errorf("it failed more than once:\n%s", log)
-			}
 			for _, word := range []string{"Traceback", "roken pipe", "BrokenPipe", "ConnectionReset", "EPIPE"} {
 				if server.page < 64<<10 && strings.Contains(d.Log.String(), word) {
 					t.Errorf("the server complains of %q", word)

@@ -83,6 +83,5 @@ func TestWorkingDirectory(t *testing.T) {
 	}
 	d.MustStart("kv", port)
 	wantFile(t, filepath.Join(h.folder("kv"), "here"), h.folder("kv")+"\n")
-	h.Kill("kv")
-	d.waitBack("kv")
+	d.Crash("kv")
 }

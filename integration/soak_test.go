@@ -23,7 +23,7 @@ var soakTime = flag.Duration("soak", 20*time.Second, "how long the soak test mak
 const (
 	mustBeDown = iota
 	mustBeFailed
-	mustBeUp  // or failed, if the log says that it was given up since it was started
+	mustBeUp  // or failed five times in a row
 	mayBeBoth // a start and a stop came at once
 )
 
@@ -111,9 +111,9 @@ func (s *soak) request(kind, name string) (reply struct {
 	OK       *bool
 	Error    string
 	Port     int
-	Services []listed
+	Services []Details
 }) {
-	answer, err := ask(s.Addr, fmt.Sprintf(`{"request":%q,"name":%q}`+"\n", kind, name))
+	answer, err := ask(s.Addr, fmt.Sprintf(`{"request":%q,"name":%q,"verbose":true}`+"\n", kind, name))
 	if err == nil {
 		dec := json.NewDecoder(bytes.NewReader([]byte(answer)))
 		dec.DisallowUnknownFields()
@@ -180,7 +180,7 @@ func (s *soak) hang(v *soaked) {
 }
 
 // list checks that status lists services of this home, in order, in a state that there is.
-func (s *soak) list() []listed {
+func (s *soak) list() []Details {
 	list := s.request("status", "").Services
 	for i, e := range list {
 		known := slices.ContainsFunc(s.services, func(v *soaked) bool { return v.name == e.Name && v.port == e.Port })
@@ -199,13 +199,13 @@ func (s *soak) settle() {
 		wrong = nil
 		list := s.list()
 		for _, v := range s.services {
-			i := slices.IndexFunc(list, func(e listed) bool { return e.Name == v.name })
-			status := ""
+			i := slices.IndexFunc(list, func(e Details) bool { return e.Name == v.name })
+			now := Details{}
 			if i >= 0 {
-				status = list[i].Status
+				now = list[i]
 			}
-			if !s.allowed(v, status) {
-				wrong = append(wrong, fmt.Sprintf("%s is %q, after request %d", v.name, status, v.want))
+			if !v.allows(now) {
+				wrong = append(wrong, fmt.Sprintf("%s after request %d: %+v", v.name, v.want, now))
 			}
 		}
 		if len(wrong) == 0 {
@@ -218,17 +218,14 @@ func (s *soak) settle() {
 	}
 }
 
-func (s *soak) allowed(v *soaked, status string) bool {
-	switch {
-	case status == "running":
+func (v *soaked) allows(now Details) bool {
+	switch now.Status {
+	case "running":
 		return v.want == mustBeUp || v.want == mayBeBoth
-	case status == "failed" && v.want != mustBeDown:
-		log := s.Log.String()
-		failed := max(strings.LastIndex(log, fmt.Sprintf("service '%s' marked as failed", v.name)),
-			strings.LastIndex(log, fmt.Sprintf("failed to start '%s'", v.name)))
-		return failed > strings.LastIndex(log, fmt.Sprintf("started service '%s' ", v.name))
+	case "failed":
+		return v.want == mustBeFailed || v.want != mustBeDown && now.Failures == 5 || v.want == mayBeBoth && now.LastError != ""
 	}
-	return status == "" && (v.want == mustBeDown || v.want == mayBeBoth)
+	return now.Status == "" && (v.want == mustBeDown || v.want == mayBeBoth)
 }
 
 // checkRest stops everything and looks for what is left.

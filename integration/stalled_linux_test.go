@@ -76,8 +76,7 @@ func TestStalledExec(t *testing.T) {
 		want(t, "ping", d.Ask(`{"request":"ping"}`), okLine)
 	}
 	d.MustStart("kv", kv)
-	h.Kill("kv")
-	d.waitBack("kv")
+	d.Crash("kv")
 	want(t, "status", d.Status(), statusLine(entry("hung", hung, "starting"), entry("kv", kv, "running")))
 	want(t, "stop", d.Stop("kv"), okLine)
 	s.letGo(held)

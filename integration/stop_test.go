@@ -26,10 +26,10 @@ func TestStop(t *testing.T) {
 				h.WaitEvent(name, "child")
 			}
 			want(t, "stop", d.Stop(name), okLine)
-			for _, pid := range append(h.Pids(name, "start"), h.Pids(name, "child")...) {
-				if alive(pid) {
-					t.Errorf("process %d is alive after the reply", pid)
-				}
+			starts := h.Pids(name, "start")
+			wantGone(t, "after the reply", append(starts, h.Pids(name, "child")...)...)
+			if len(starts) != 1 {
+				t.Errorf("processes %v, want one", starts)
 			}
 			if !free(port) {
 				t.Errorf("port %d is still taken after the reply", port)
@@ -37,7 +37,6 @@ func TestStop(t *testing.T) {
 			if status := d.Status(); strings.Contains(status, name) {
 				t.Errorf("there is an entry after the reply: %s", status)
 			}
-			d.wantLog(name, port, "started service NAME on port PORT", "stopping service NAME")
 			if b.FlushOnTerm > 0 && h.Last(name, "flushed") == 0 {
 				t.Error("it was not left the time to flush")
 			}
@@ -101,8 +100,7 @@ func TestChildThatFlushes(t *testing.T) {
 				want(t, "stop", d.Stop(name), okLine)
 			} else {
 				h.Behave(name, Behaviour{})
-				h.Kill(name)
-				d.waitBack(name)
+				d.Crash(name)
 			}
 			if got := h.Last(name, "flushed") == child; got != flushes || alive(child) {
 				t.Errorf("flushed: %v, want %v; alive: %v", got, flushes, alive(child))

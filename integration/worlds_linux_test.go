@@ -48,9 +48,8 @@ func startWithoutCgroups(t *testing.T, h *Home, args ...string) *Daemon {
 		cmd = in(t, "no-cgroups", 0, cmd)
 	}
 	d := startCommand(t, h, cmd)
-	d.WaitLog("daemon: services are contained by ")
-	if strings.Contains(d.Log.String(), "contained by cgroups") {
-		t.Skip("this user may make cgroups")
+	if line, dir := d.containment(); dir != "" {
+		t.Skip("this user may make cgroups: ", line)
 	}
 	return d
 }
@@ -61,22 +60,19 @@ func TestWithoutCgroups(t *testing.T) {
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{Grandchild: true})
 	d := startWithoutCgroups(t, h)
-	d.WaitLog("daemon: services are contained by process groups: ")
+	if line, _ := d.containment(); !strings.HasPrefix(line, "daemon: services are contained by process groups: ") {
+		t.Errorf("the log says %q", line)
+	}
 	d.MustStart("kv", port)
 	child := h.WaitEvent("kv", "child")
-	if e := d.entry("kv"); e.Processes != 0 {
-		t.Errorf("status -v counts %d processes", e.Processes)
+	if s := d.Details("kv"); s.Processes != 0 {
+		t.Errorf("status -v counts %d processes", s.Processes)
 	}
-	h.Kill("kv")
-	d.waitBack("kv")
-	if alive(child) {
-		t.Errorf("the child of the process that crashed, %d, is left", child)
-	}
+	d.Crash("kv")
+	wantGone(t, "after the crash of its parent", child)
 	child = h.WaitEvent("kv", "child")
 	want(t, "stop", d.Stop("kv"), okLine)
-	if alive(child) {
-		t.Errorf("the child of the process that was stopped, %d, is left", child)
-	}
+	wantGone(t, "after the stop", child)
 }
 
 // A service that its own user may not look into, and that /proc does not even show, is taken for itself.
@@ -87,12 +83,12 @@ func TestHiddenService(t *testing.T) {
 	d := startCommand(t, h, in(t, "hidepid", uid, daemonCommand(h, "-health-interval", "100ms")))
 	d.MustStart("kv", port)
 	wantChecks(t, h, "kv", 3)
-	d.wantLog("kv", port, "started service NAME on port PORT")
+	d.WantNoFailure("kv")
 	want(t, "stop", d.Stop("kv"), okLine)
 }
 
 // wantChecks waits for some more checks of a service that runs.
-func wantChecks(t *testing.T, h *Home, name string, n int) {
+func wantChecks(t testing.TB, h *Home, name string, n int) {
 	t.Helper()
 	before := len(h.Pids(name, "get"))
 	eventually(t, "more checks of "+name, func() bool { return len(h.Pids(name, "get")) >= before+n })
@@ -113,8 +109,8 @@ func TestMainThreadExits(t *testing.T) {
 				t.Fatalf("the main thread is in state %s, want Z", state)
 			}
 			wantChecks(t, h, "kv", 3)
+			d.WantNoFailure("kv")
 			want(t, "stop", d.Stop("kv"), okLine)
-			d.wantLog("kv", port, "started service NAME on port PORT", "stopping service NAME")
 			if !free(port) {
 				t.Error("it still has its port")
 			}
@@ -137,15 +133,13 @@ func TestForkBomb(t *testing.T) {
 		want(t, "ping", d.Ask(`{"request":"ping"}`), okLine)
 	}
 	wantChecks(t, h, "kv", 3)
-	h.Kill("kv")
-	d.WaitLog("daemon: restarting 'kv' in 1s\n")
-	eventually(t, "a restart without room, or the end of the bomb by its own doing", func() bool {
-		log := d.Log.String()
-		return strings.Contains(log, "restarting 'kv' in 2s") || strings.Contains(log, "service 'bomb' unhealthy")
+	first := h.Kill("kv")
+	eventually(t, "a restart that finds no room, or the end of the bomb", func() bool {
+		return d.Details("kv").Failures >= 2 || d.Details("bomb").Failures > 0
 	})
 	h.Behave("bomb", Behaviour{})
 	want(t, "the stop of the bomb", d.Stop("bomb"), okLine)
-	d.waitBack("kv")
+	d.WaitBack("kv", first)
 	// The killed processes count against the limit until init has reaped them.
 	eventually(t, "a start of the service that no longer forks", func() bool {
 		return d.Start("bomb") == portLine(bomb)

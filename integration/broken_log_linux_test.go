@@ -1,0 +1,70 @@
+package integration
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// brokenLog starts zrd with a log of which only the first line, with the address, is read. What
+// then becomes of the pipe is up to spoil.
+func brokenLog(t *testing.T, h *Home, spoil func(r, w *os.File)) *Daemon {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	d := &Daemon{t: t, Home: h, Log: &Log{}, Cmd: exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0"), done: make(chan struct{})}
+	d.Cmd.Stderr = w
+	if err := d.Cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Cmd.Process.Kill() })
+	go func() {
+		defer close(d.done)
+		d.Cmd.Wait()
+	}()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Addr = address(line)
+	spoil(r, w)
+	return d
+}
+
+// A log that nobody reads, or that nobody reads on, costs its lines and nothing else.
+func TestBrokenLog(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(r, w *os.File){
+		"the reader went away": func(r, w *os.File) { r.Close(); w.Close() },
+		"the reader stopped":   fillPipe,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			port := h.Install("kv", Behaviour{})
+			d := brokenLog(t, h, spoil)
+			d.MustStart("kv", port)
+			for range 3 { // each with lines for the log
+				d.Crash("kv")
+				want(t, "a stop", d.Stop("kv"), `{"ok":true}`+"\n")
+				d.MustStart("kv", port)
+			}
+			want(t, "no request", d.Ask("x"), `{"ok":false,"error":"invalid daemon request: not a JSON object"}`+"\n")
+			want(t, "the shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
+			d.WaitExit(0)
+		})
+	}
+}
+
+// fillPipe writes until the pipe is full, and stays stuck until it is closed.
+func fillPipe(_, w *os.File) {
+	size, _, _ := syscall.Syscall(syscall.SYS_FCNTL, w.Fd(), syscall.F_GETPIPE_SZ, 0)
+	go io.WriteString(w, strings.Repeat("x", int(size)))
+}
