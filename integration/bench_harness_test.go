@@ -137,7 +137,7 @@ const (
 // ping is an exchange that must succeed.
 func ping(addr string) error {
 	answer, err := exchange(addr, askPing)
-	if err == nil && answer != `{"ok":true}`+"\n" {
+	if err == nil && answer != okLine {
 		err = fmt.Errorf("ping: %q", answer)
 	}
 	return err

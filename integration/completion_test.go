@@ -32,10 +32,10 @@ func TestCompletionForBash(t *testing.T) {
 			echo "${COMPREPLY[*]-}"`, "bash", strings.ReplaceAll(line, "_", "''"), string('0'+rune(len(strings.Fields(line)))))
 		cmd.Dir = h.Dir
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "ZR_HOME="+h.Dir, "ZRD_ADDR="+addr, "ZRCTL_FORMAT=table")
-		out, errs, _ := run(t, cmd)
-		words := strings.Fields(out)
+		got := run(t, cmd)
+		words := strings.Fields(got.out)
 		slices.Sort(words)
-		return strings.Join(words, " ") + errs
+		return strings.Join(words, " ") + got.errs
 	}
 	for _, row := range []struct{ line, offers string }{
 		{"zrctl st", "start status stop"},
@@ -82,8 +82,8 @@ func TestCompletionForFish(t *testing.T) {
 	} {
 		cmd := exec.Command("fish", "--no-config", "-c", `zrctl completion fish | source; complete -C $argv[1] | string replace -r '\t.*' ''`, row.line)
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "HOME="+t.TempDir(), "ZR_HOME="+h.Dir, "ZRD_ADDR="+d.Addr)
-		out, errs, _ := run(t, cmd)
-		want(t, row.line, strings.Join(strings.Fields(out), " ")+errs, row.offers)
+		got := run(t, cmd)
+		want(t, row.line, words(got.out)+got.errs, row.offers)
 	}
 }
 
@@ -91,10 +91,10 @@ func TestCompletionForZsh(t *testing.T) {
 	t.Parallel()
 	need(t, "zsh")
 	script := filepath.Join(t.TempDir(), "_zrctl")
-	if err := os.WriteFile(script, []byte(ctlResult(t, "completion", "zsh").out), 0o644); err != nil {
+	if err := os.WriteFile(script, []byte(ctl(t, "completion", "zsh").out), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, exit := run(t, exec.Command("zsh", "-fn", script)); exit != 0 || errs != "" {
-		t.Errorf("zsh -n: exit status %d, %s", exit, errs)
+	if got := run(t, exec.Command("zsh", "-fn", script)); got != (result{}) {
+		t.Errorf("zsh -n: %+v", got)
 	}
 }

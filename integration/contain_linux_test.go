@@ -45,7 +45,7 @@ func TestNothingEscapes(t *testing.T) {
 	d.WaitLog("daemon: services are contained by cgroups below " + dir + "\n")
 	for name, end := range map[string]func(t *testing.T, name string, port int){
 		"stop": func(t *testing.T, name string, _ int) {
-			want(t, "stop", d.Stop(name), okLine)
+			d.MustStop(name)
 		},
 		"crash": func(t *testing.T, name string, _ int) {
 			h.Behave(name, Behaviour{})
@@ -57,7 +57,7 @@ func TestNothingEscapes(t *testing.T) {
 			d.WaitStatus(entry(name, port, "failed"))
 		},
 		"failed-start": func(t *testing.T, name string, port int) {
-			want(t, "stop", d.Stop(name), okLine)
+			d.MustStop(name)
 			h.Behave(name, Behaviour{Escapes: true, ExitAtOnce: number(1)})
 			failure(t, d.Start(name))
 		},

@@ -162,6 +162,17 @@ func (d *Daemon) Status() string {
 	return d.Ask(`{"request":"status"}`)
 }
 
+// MustPing, MustStop and MustStart are requests that must succeed.
+func (d *Daemon) MustPing() {
+	d.t.Helper()
+	want(d.t, "ping", d.Ask(`{"request":"ping"}`), okLine)
+}
+
+func (d *Daemon) MustStop(name string) {
+	d.t.Helper()
+	want(d.t, "the stop of "+name, d.Stop(name), okLine)
+}
+
 // MustStart starts a service that is expected to get healthy.
 func (d *Daemon) MustStart(name string, port int) {
 	d.t.Helper()
@@ -180,24 +191,50 @@ func (d *Daemon) WaitLog(text string) {
 	eventually(d.t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(d.Log.String(), text) })
 }
 
-// Ctl runs zrctl against the daemon.
-func (d *Daemon) Ctl(args ...string) (stdout, stderr string, status int) {
-	d.t.Helper()
-	return ctl(d.t, append([]string{"-addr", d.Addr}, args...)...)
+// A result is what a program printed, and its exit status.
+type result struct {
+	out, errs string
+	exit      int
 }
 
-// ctl may run in any goroutine.
-func ctl(t testing.TB, args ...string) (stdout, stderr string, status int) {
+// run runs a program to its end. Any goroutine may call it.
+func run(t testing.TB, cmd *exec.Cmd) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(zrctlPath, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Error(err)
-		return "", "", -1
+		return result{exit: -1}
 	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// ctl runs zrctl.
+func ctl(t testing.TB, args ...string) result {
+	t.Helper()
+	return run(t, exec.Command(zrctlPath, args...))
+}
+
+// Ctl runs zrctl against the daemon, and with its home.
+func (d *Daemon) Ctl(args ...string) result {
+	d.t.Helper()
+	return d.CtlWith("ZR_HOME="+d.Home.Dir, args...)
+}
+
+// CtlWith runs zrctl against the daemon with one more environment variable.
+func (d *Daemon) CtlWith(variable string, args ...string) result {
+	d.t.Helper()
+	cmd := exec.Command(zrctlPath, append([]string{"-addr", d.Addr}, args...)...)
+	cmd.Env = append(os.Environ(), variable)
+	return run(d.t, cmd)
+}
+
+// CtlAsync runs zrctl in a goroutine, and returns a channel for what it prints.
+func (d *Daemon) CtlAsync(args ...string) <-chan string {
+	out := make(chan string, 1)
+	go func() { out <- d.Ctl(args...).out }()
+	return out
 }
 
 // ask sends input on a connection of its own, ends it, and reads the answer.

@@ -45,8 +45,8 @@ func TestDemo(t *testing.T) {
 		return page != "" && page != fmt.Sprintf("hello from process %d\n", pid)
 	})
 	d.WaitStatus(entry("hello", port, "running")) // the page may be back before the check that finds it
-	want(t, "stop", ctlOut(t, d, "stop", "hello"), okLine)
-	want(t, "start", ctlOut(t, d, "start", "hello"), portLine(port))
+	want(t, "stop", d.Ctl("stop", "hello").out, okLine)
+	want(t, "start", d.Ctl("start", "hello").out, portLine(port))
 	d.Signal(syscall.SIGINT)
 	d.WaitExit(0)
 	wantEmpty(t, dir)

@@ -37,7 +37,7 @@ func TestEager(t *testing.T) {
 		return d.Status() == statusLine(entry("a-slow", slow, "starting"), entry("broken", 0, "starting"), entry("failing", failing, "starting"),
 			entry("kv", kv, "running"), entry("web", web, "running"))
 	})
-	want(t, "the stop of a-slow", d.Stop("a-slow"), okLine)
+	d.MustStop("a-slow")
 	h.Behave("failing", Behaviour{})
 	h.InstallAt("broken", broken, Behaviour{}, eager)
 	eventually(t, "all that was stopped by nobody", func() bool {
@@ -104,5 +104,5 @@ func TestEagerCannotList(t *testing.T) {
 	}
 	d := startDaemon(t, h)
 	d.WaitLog("daemon: cannot list the installed packages: ")
-	want(t, "a ping", d.Ask(`{"request":"ping"}`), okLine)
+	d.MustPing()
 }

@@ -56,7 +56,7 @@ func TestWhatAServiceInherits(t *testing.T) {
 			if err != nil || group != pid {
 				t.Errorf("process %d is in group %d (%v), want one of its own", pid, group, err)
 			}
-			want(t, "stop", d.Stop("plain"), okLine)
+			d.MustStop("plain")
 		})
 	}
 }
@@ -119,7 +119,7 @@ func TestEnvironmentOfAService(t *testing.T) {
 	}
 	defer notify.Close()
 	passed := []string{"HOME=" + h.Dir, "EMPTY=", "TWICE=a=b\nc", "LISTEN_FDSX=1", "XNOTIFY_SOCKET=2", "PATH=" + os.Getenv("PATH"), runMark}
-	cmd := exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0")
+	cmd := daemonCommand(h)
 	cmd.Env = append(slices.Clone(passed), "NOTIFY_SOCKET="+notify.LocalAddr().String(), "WATCHDOG_PID=1", "WATCHDOG_USEC=600000000",
 		"LISTEN_PID=1", "LISTEN_PIDFDID=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=zrd")
 	d := startCommand(t, h, cmd)

@@ -129,7 +129,7 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 		}
 		l.Close()
 		eventually(t, name, func() bool { return d.Start(name) == portLine(port) })
-		want(t, "stop", d.Stop(name), okLine)
+		d.MustStop(name)
 	}
 }
 
@@ -140,8 +140,7 @@ func TestPortOfAnotherService(t *testing.T) {
 	port := h.Install("web", Behaviour{ListenNever: true})
 	h.InstallAt("kv", port, Behaviour{})
 	d := startDaemon(t, h)
-	first := make(chan string)
-	go func() { first <- ctlOut(t, d, "start", "web") }()
+	first := d.CtlAsync("start", "web")
 	h.WaitEvent("web", "start") // its port is not bound yet, but is no longer free
 	want(t, "start of kv while web starts", d.Start("kv"), errorLine(fmt.Sprintf("port %d is held by service 'web'", port)))
 	h.Behave("web", Behaviour{})
@@ -152,15 +151,9 @@ func TestPortOfAnotherService(t *testing.T) {
 	}
 	want(t, "start of kv", d.Start("kv"), errorLine(why))
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "failed"), entry("web", port, "running")))
-	want(t, "stop of web", d.Stop("web"), okLine)
+	d.MustStop("web")
 	d.MustStart("kv", port)
 	if starts := h.Pids("kv", "start"); len(starts) != 1 {
 		t.Errorf("kv was started %d times, want once", len(starts))
 	}
-}
-
-// ctlOut is what zrctl prints; it may run in a goroutine.
-func ctlOut(t *testing.T, d *Daemon, args ...string) string {
-	stdout, _, _ := d.Ctl(args...)
-	return stdout
 }

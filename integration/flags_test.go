@@ -3,8 +3,6 @@
 package integration
 
 import (
-	"bytes"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -12,18 +10,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// run runs a program to its end.
-func run(t testing.TB, cmd *exec.Cmd) (stdout, stderr string, status int) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-}
 
 // A daemon that is called wrongly says so, exits with 2, and does not listen.
 func TestUsageErrorsOfTheDaemon(t *testing.T) {
@@ -47,12 +33,13 @@ func TestUsageErrorsOfTheDaemon(t *testing.T) {
 		{[]string{"-nonsense"}, "error: flag provided but not defined: -nonsense; see zrd -h\n"},
 		{[]string{"-addr"}, "error: flag needs an argument: -addr; see zrd -h\n"},
 		{[]string{"-demo"}, "error: -demo has a home of its own; see zrd -h\n"},
+		{[]string{"-service-stdout=file"}, `error: `},
 		{[]string{"extra"}, `error: unexpected argument "extra": zrd takes flags only; see zrd -h` + "\n"},
 		{[]string{"-addr", "127.0.0.1:0", "start", "kv"}, `error: unexpected argument "start": zrd takes flags only; see zrd -h` + "\n"},
 	} {
-		out, errs, status := run(t, exec.Command(zrdPath, append([]string{"-home", home}, row.args...)...))
-		if status != 2 || out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, row.why) || strings.Contains(errs, "listening") {
-			t.Errorf("zrd %q: exit status %d, output %q, error\n got %q\nwant %q", row.args, status, out, errs, row.why)
+		got := run(t, exec.Command(zrdPath, append([]string{"-home", home}, row.args...)...))
+		if got.exit != 2 || got.out != "" || strings.Count(got.errs, "\n") != 1 || !strings.HasPrefix(got.errs, row.why) {
+			t.Errorf("zrd %q:\n got %+v\nwant %q", row.args, got, row.why)
 		}
 	}
 }
@@ -82,7 +69,7 @@ func TestWhichHome(t *testing.T) {
 			cmd.Env = append(without(os.Environ(), "ZR_HOME"), append(row.env, "HOME="+user.Dir)...)
 			d := startCommand(t, row.home, cmd)
 			d.MustStart("kv", ports[row.home])
-			want(t, "stop", d.Stop("kv"), okLine)
+			d.MustStop("kv")
 		})
 	}
 }
@@ -125,9 +112,6 @@ func TestLoopbackAddresses(t *testing.T) {
 			t.Errorf("-addr %s: listening on %q", host, d.Addr)
 		}
 		want(t, "ping on "+d.Addr, d.Ask(`{"request":"ping"}`), okLine)
-		stdout, _, status := d.Ctl("ping")
-		if stdout != okLine || status != 0 {
-			t.Errorf("zrctl -addr %s ping: %q, exit status %d", d.Addr, stdout, status)
-		}
+		wantResult(t, "ping", d.Ctl("ping"), result{okLine, "", 0})
 	}
 }

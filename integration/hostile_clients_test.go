@@ -146,7 +146,7 @@ func targetDaemon(t *testing.T) *Daemon {
 	port := h.Install("kv", Behaviour{})
 	d := startDaemon(t, h, "-health-interval", "1h") // a check under way would count as a leak
 	d.MustStart("kv", port)
-	want(t, "a first ping", d.Ask(`{"request":"ping"}`), `{"ok":true}`+"\n")
+	d.MustPing()
 	return d
 }
 
@@ -210,7 +210,7 @@ func startPings(d *Daemon) *pings {
 func (p *pings) one() {
 	began := time.Now()
 	answer, err := ask(p.d.Addr, `{"request":"ping"}`+"\n")
-	if err != nil || answer != `{"ok":true}`+"\n" {
+	if err != nil || answer != okLine {
 		p.d.t.Errorf("a ping of a good client: %q, %v", answer, err)
 	}
 	p.samples = append(p.samples, time.Since(began))

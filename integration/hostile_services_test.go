@@ -125,7 +125,7 @@ func (m misbehaving) play(d *Daemon) {
 		want(d.t, "the start of "+m.name, reply, portLine(port))
 		m.fail(d)
 	}
-	want(d.t, "the stop of "+m.name, d.Stop(m.name), okLine)
+	d.MustStop(m.name)
 	want(d.t, "the status of "+m.name+" after its stop", d.Details(m.name).Status, "")
 	wantGone(d.t, "after the stop of "+m.name, d.Home.Pids(m.name, "start")...)
 	if !m.b.LeaveGroup {
@@ -198,5 +198,5 @@ func listensTooLate(d *Daemon) {
 		d.t.Errorf("late: %+v, second process %d", s, second)
 	}
 	wantGone(d.t, "after the restart of late", second)
-	want(d.t, "the stop of late", d.Stop("late"), okLine)
+	d.MustStop("late")
 }

@@ -50,7 +50,7 @@ func TestLogLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.WaitStatus(entry("lost", lost, "running"))
-	want(t, "stop", d.Stop("lost"), okLine)
+	d.MustStop("lost")
 	d.WaitStatus(entry("kv", kv, "failed"))
 	failure(t, d.Start("kv"))
 	d.Signal(syscall.SIGTERM)

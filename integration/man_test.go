@@ -79,12 +79,12 @@ func found(pattern, text string) (words []string) {
 // The commands of zrctl's usage, of its man page and of its completions are those that it knows.
 func TestCommandsAreDocumented(t *testing.T) {
 	t.Parallel()
-	_, known, _ := strings.Cut(ctlResult(t, "nothing").errs, "it is one of ")
+	_, known, _ := strings.Cut(ctl(t, "nothing").errs, "it is one of ")
 	commands := found(`([a-z]+)(?:,| and|;)`, strings.Split(known, " see")[0])
 	if len(commands) < 6 {
 		t.Fatalf("zrctl tells of %q only", commands)
 	}
-	usage := ctlResult(t, "-h").out
+	usage := ctl(t, "-h").out
 	page := readFile(t, "../zrctl/zrctl.1")
 	want(t, "the commands of zrctl -h", strings.Join(found(`(?m)^  ([a-z]+) .*  zrctl `, usage), " "), strings.Join(commands, " "))
 	want(t, "the commands of zrctl.1", strings.Join(found(`(?m)^\.It Cm ([a-z]+)`, page), " "), strings.Join(commands, " "))
@@ -94,7 +94,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 		}
 	}
 	for _, shell := range []string{"bash", "fish", "zsh"} {
-		script := " " + strings.NewReplacer("'", " ", `"`, " ", "(", " ", ")", " ", "\n", " ").Replace(ctlResult(t, "completion", shell).out) + " "
+		script := " " + strings.NewReplacer("'", " ", `"`, " ", "(", " ", ")", " ", "\n", " ").Replace(ctl(t, "completion", shell).out) + " "
 		for _, word := range append(commands, found(`(?m)^  (-[a-z-]+)`, usage)...) {
 			if !strings.Contains(script, " "+word+" ") {
 				t.Errorf("the completion for %s does not have %s", shell, word)

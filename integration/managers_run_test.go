@@ -129,7 +129,7 @@ func testManager(t *testing.T, m manager) {
 	run(m.up...)
 	d.waitUp(entry("kv", kv, "running"))
 	old = h.Last("kv", "start")
-	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
+	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), okLine)
 	if m.staysDown == "" {
 		eventually(t, "a new kv", func() bool { return h.Last("kv", "start") != old })
 		return

@@ -63,8 +63,7 @@ func TestSocketActivation(t *testing.T) {
 	if strings.Contains(d.Log.String(), "daemon: ") {
 		t.Fatal("the daemon runs before the first request")
 	}
-	out, errs, status := d.Ctl("start", "kv")
-	want(t, "zrctl start kv", fmt.Sprint(out, errs, status), fmt.Sprintf(`{"ok":true,"port":%d}`+"\n0", port))
+	wantResult(t, "start kv", d.Ctl("start", "kv"), result{portLine(port), "", 0})
 	if strings.Contains(environment(t, h.Last("kv", "start")), "\x00LISTEN_") {
 		t.Error("the service was told of the socket")
 	}
@@ -78,7 +77,7 @@ func TestSocketActivation(t *testing.T) {
 			t.Errorf("the service has the daemon's %s", link)
 		}
 	}
-	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
+	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), okLine)
 	d.WaitExit(0)
 }
 
@@ -135,7 +134,7 @@ func TestSocketOutlivesTheDaemon(t *testing.T) {
 		cmd := exec.Command("/bin/sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, zrdPath, "-home", h.Dir)
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		d := startCommand(t, h, cmd)
-		want(t, "ping", <-answer, `{"ok":true}`+"\n")
+		want(t, "ping", <-answer, okLine)
 		d.Signal(end)
 		<-d.done
 	}

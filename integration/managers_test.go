@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,7 +47,7 @@ func newManager(t *testing.T) *Manager {
 // Run starts zrd for this manager.
 func (m *Manager) Run(t *testing.T, h *Home, env ...string) *Daemon {
 	t.Helper()
-	cmd := exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0")
+	cmd := daemonCommand(h)
 	cmd.Env = append(append(os.Environ(), "NOTIFY_SOCKET="+m.name), env...)
 	return startCommand(t, h, cmd)
 }

@@ -103,7 +103,7 @@ func TestReusedPortIsNotRoot(t *testing.T) {
 				reply, err := io.ReadAll(conn)
 				want(t, fmt.Sprintf("root's ping (%v)", err), string(reply), okLine)
 			}
-			want(t, "another ping of root's", d.Ask(`{"request":"ping"}`), okLine)
+			d.MustPing()
 			d.WaitLog("daemon: connection error: permission denied: ") // of the user, or of a client that is gone
 			d.checkOnly(t, "kv", port)
 		})
@@ -176,7 +176,7 @@ func TestUnknownUserIsDenied(t *testing.T) {
 	t.Parallel()
 	const overflow = 65534
 	h := newHome(t)
-	cmd := exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0", "-allow", strconv.Itoa(overflow))
+	cmd := daemonCommand(h, "-allow", strconv.Itoa(overflow))
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER,
@@ -240,7 +240,7 @@ func TestSocketOfAnotherNetwork(t *testing.T) {
 		t.Errorf("zrd says %q", d.Log)
 	}
 	d = startCommand(t, h, activated("-allow", "any"))
-	want(t, "a ping", d.Ask(`{"request":"ping"}`), okLine)
+	d.MustPing()
 }
 
 // The log says who asked for the end, once.

@@ -20,7 +20,7 @@ func TestChecksHarmNobody(t *testing.T) {
 	d.MustStart("kv", port)
 	eventually(t, "ten checks", func() bool { return len(h.Pids("kv", "get")) >= 10 })
 	d.WantNoFailure("kv")
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 	wantNoTimeWait(t, port)
 }
 

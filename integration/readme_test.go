@@ -20,9 +20,9 @@ func TestReadme(t *testing.T) {
 	noteSources()
 	text := readFile(t, readme)
 	for _, path := range []string{zrdPath, zrctlPath} {
-		usage, errs, status := run(t, exec.Command(path, "-h"))
-		if status != 0 || !strings.Contains(text, "```text\n"+usage+"```\n") {
-			t.Errorf("the README does not print the usage of %s, which is\n%s%s", filepath.Base(path), usage, errs)
+		usage := run(t, exec.Command(path, "-h"))
+		if usage.exit != 0 || !strings.Contains(text, "```text\n"+usage.out+"```\n") {
+			t.Errorf("the README does not print the usage of %s, which is\n%s%s", filepath.Base(path), usage.out, usage.errs)
 		}
 	}
 	for _, name := range []string{"package.toml", "receipt.json"} {
@@ -62,7 +62,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	user := t.TempDir()
 	h := homeAt(t, filepath.Join(user, ".zr"))
-	cache, _, _ := run(t, exec.Command("go", "env", "GOCACHE"))
+	cache := run(t, exec.Command("go", "env", "GOCACHE")).out
 	env := append(without(without(os.Environ(), "ZR_HOME"), "ZRCTL_FORMAT"), "HOME="+user, "GOCACHE="+strings.TrimSpace(cache),
 		"GOFLAGS=-buildvcs=false", "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"))
 	var d *Daemon
@@ -77,9 +77,9 @@ func TestReadmeCommands(t *testing.T) {
 		case b.language == "sh":
 			cmd := exec.Command("sh", "-e", "-c", adapt(b.text))
 			cmd.Dir, cmd.Env = clone, env
-			out, errs, status := run(t, cmd)
-			if printed = out; status != 0 {
-				t.Fatalf("exit status %d of\n%s%s", status, b.text, errs)
+			got := run(t, cmd)
+			if printed = got.out; got.exit != 0 {
+				t.Fatalf("exit status %d of\n%s%s", got.exit, b.text, got.errs)
 			}
 		case b.language == "text":
 			want(t, "the output", words(printed), words(adapt(b.text)))
@@ -91,7 +91,7 @@ func TestReadmeCommands(t *testing.T) {
 	if d == nil || printed != "" {
 		t.Fatalf("the section runs no zrd, or does not show %q", printed)
 	}
-	wantResult(t, "start keys", d.result("start", "keys"), result{portLine(keys), "", 0})
+	wantResult(t, "start keys", d.Ctl("start", "keys"), result{portLine(keys), "", 0})
 	if strings.Contains(d.Log.String(), "no effect") {
 		t.Error("a key of the README has no effect")
 	}

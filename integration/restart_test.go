@@ -78,7 +78,7 @@ func TestGivenUpAfterFiveFailures(t *testing.T) {
 	if s := d.Crash("flap"); s.Failures != 1 {
 		t.Errorf("after a new start and a crash: %+v", s)
 	}
-	want(t, "the stop of a failed service", d.Stop("broken"), okLine)
+	d.MustStop("broken")
 	want(t, "status", d.Status(), statusLine(entry("flap", flap, "running"), entry("steady", steady, "running")))
 }
 
@@ -103,7 +103,7 @@ func TestUpgradeIsPickedUpByARestart(t *testing.T) {
 	}
 	h.InstallAt("heir", port, Behaviour{})
 	d.MustStart("heir", port) // the old port is free
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 }
 
 // A service that fails its checks gets SIGTERM, and time to flush, before it is restarted.
@@ -133,9 +133,9 @@ func TestHungServiceDelaysNobody(t *testing.T) {
 	d.MustStart("hung", hung)
 	h.Behave("hung", Behaviour{Hang: true})
 	h.WaitEvent("hung", "hang") // a probe waits for its answer
-	want(t, "ping", d.Ask(`{"request":"ping"}`), okLine)
+	d.MustPing()
 	d.MustStart("kv", kv)
 	want(t, "status", d.Status(), statusLine(entry("hung", hung, "running"), entry("kv", kv, "running")))
-	want(t, "stop", d.Stop("hung"), okLine)
+	d.MustStop("hung")
 	want(t, "status", d.Status(), statusLine(entry("kv", kv, "running")))
 }

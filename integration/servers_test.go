@@ -87,7 +87,7 @@ func TestRealServers(t *testing.T) {
 			if s := d.WaitBack("real", first); s.Failures != 1 || s.Restarts != 1 {
 				t.Errorf("it failed more than once: %+v", s)
 			}
-			want(t, "stop", d.Stop("real"), okLine)
+			d.MustStop("real")
 			wantNoTimeWait(t, port)
 			for _, word := range []string{"Traceback", "roken pipe", "BrokenPipe", "ConnectionReset", "EPIPE"} {
 				if server.page < 64<<10 && strings.Contains(d.Log.String(), word) {

@@ -29,8 +29,7 @@ func TestWaysToEnd(t *testing.T) {
 			d := startDaemon(t, h)
 			d.MustStart("plain", plain)
 			d.MustStart("flush", flush)
-			start := make(chan string)
-			go func() { start <- ctlOut(t, d, "start", "waiting") }()
+			start := d.CtlAsync("start", "waiting")
 			d.WaitStatus(entry("waiting", waiting, "starting"))
 			end(t, d)
 			want(t, "a start under way", <-start, errorLine("service 'waiting' was stopped"))
@@ -116,7 +115,7 @@ func askShutdown(d *Daemon, conns []net.Conn) {
 	for i, conn := range conns {
 		conn.SetDeadline(time.Now().Add(limit))
 		answer, err := io.ReadAll(conn)
-		want(d.t, fmt.Sprintf("shutdown %d of %d (%v)", i+1, len(conns), err), string(answer), `{"ok":true}`+"\n")
+		want(d.t, fmt.Sprintf("shutdown %d of %d (%v)", i+1, len(conns), err), string(answer), okLine)
 	}
 }
 
@@ -141,13 +140,12 @@ func TestIgnoredHangup(t *testing.T) {
 func TestCannotBind(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
-	out, errs, status := run(t, exec.Command(zrdPath, "-home", d.Home.Dir, "-addr", d.Addr))
-	if status != 1 || out != "" {
-		t.Errorf("exit status %d and output %q, want 1 and none", status, out)
+	got := run(t, exec.Command(zrdPath, "-home", d.Home.Dir, "-addr", d.Addr))
+	if wanted := (result{"", "error: failed to bind daemon on " + d.Addr + " — is another daemon running?: bind: address already in use\n" +
+		"hint: zrd -addr 127.0.0.1:PORT listens elsewhere\n", 1}); got != wanted {
+		t.Errorf("got %+v, want %+v", got, wanted)
 	}
-	want(t, "standard error", errs,
-		"error: failed to bind daemon on "+d.Addr+" — is another daemon running?: bind: address already in use\nhint: zrd -addr 127.0.0.1:PORT listens elsewhere\n")
-	want(t, "ping of the first", d.Ask(`{"request":"ping"}`), okLine)
+	d.MustPing()
 }
 
 // A signal that comes as soon as the daemon can be known to be there ends it as well as any later one.

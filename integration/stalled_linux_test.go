@@ -69,19 +69,18 @@ func TestStalledExec(t *testing.T) {
 	replace(t, filepath.Join(h.folder("hung"), "fake"), string(program), 0o755) // of its own, not a link to that of all tests
 	s := newStall(t, filepath.Join(h.folder("hung"), "fake"))
 	d := startDaemon(t, h)
-	reply := make(chan string)
-	go func() { reply <- ctlOut(t, d, "-timeout", "1h", "start", "hung") }()
+	reply := d.CtlAsync("-timeout", "1h", "start", "hung")
 	held := s.wait()
 	for range 20 {
-		want(t, "ping", d.Ask(`{"request":"ping"}`), okLine)
+		d.MustPing()
 	}
 	d.MustStart("kv", kv)
 	d.Crash("kv")
 	want(t, "status", d.Status(), statusLine(entry("hung", hung, "starting"), entry("kv", kv, "running")))
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 	s.letGo(held)
 	want(t, "the start", <-reply, portLine(hung))
-	want(t, "stop", d.Stop("hung"), okLine)
+	d.MustStop("hung")
 	go d.Ctl("start", "hung")
 	s.wait()
 	d.Signal(syscall.SIGTERM)

@@ -25,7 +25,7 @@ func maxDescriptors(t *testing.T, pid int, cur uint64) {
 func TestAcceptErrorsTakeNoTime(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
-	want(t, "a ping", d.Ask(`{"request":"ping"}`), okLine)
+	d.MustPing()
 	maxDescriptors(t, d.Pid(), 3)
 	reply := make(chan string, 1)
 	go func() {

@@ -5,7 +5,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -30,7 +29,7 @@ func TestServiceStdout(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer out.Close()
-			cmd := exec.Command(zrdPath, append(c.args, "-home", h.Dir, "-addr", "127.0.0.1:0")...)
+			cmd := daemonCommand(h, c.args...)
 			cmd.Stdout = out
 			d := startCommand(t, h, cmd)
 			d.MustStart("kv", port)
@@ -49,13 +48,5 @@ func TestServiceStdout(t *testing.T) {
 			}
 			want(t, "what it said there", string(text), wantText)
 		})
-	}
-}
-
-func TestServiceStdoutUsage(t *testing.T) {
-	t.Parallel()
-	out, err := exec.Command(zrdPath, "-service-stdout=file").CombinedOutput()
-	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 2 {
-		t.Errorf("zrd -service-stdout=file: %v, want exit status 2\n%s", err, out)
 	}
 }

@@ -25,7 +25,7 @@ func TestStop(t *testing.T) {
 			if b.Grandchild {
 				h.WaitEvent(name, "child")
 			}
-			want(t, "stop", d.Stop(name), okLine)
+			d.MustStop(name)
 			starts := h.Pids(name, "start")
 			wantGone(t, "after the reply", append(starts, h.Pids(name, "child")...)...)
 			if len(starts) != 1 {
@@ -55,8 +55,7 @@ func TestStopSignalsTheGroup(t *testing.T) {
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
 	child := h.WaitEvent("kv", "child")
-	stopped := make(chan string)
-	go func() { stopped <- ctlOut(t, d, "stop", "kv") }()
+	stopped := d.CtlAsync("stop", "kv")
 	eventually(t, "the end of the child", func() bool { return !alive(child) })
 	if h.Last("kv", "flushed") != 0 {
 		t.Error("the child had to wait for its leader's end")
@@ -74,8 +73,7 @@ func TestStartDuringAStop(t *testing.T) {
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
 	first := h.Last("kv", "start")
-	stopped := make(chan string)
-	go func() { stopped <- ctlOut(t, d, "stop", "kv") }()
+	stopped := d.CtlAsync("stop", "kv")
 	h.WaitEvent("kv", "term")
 	d.MustStart("kv", port)
 	want(t, "stop", <-stopped, okLine)
@@ -97,7 +95,7 @@ func TestChildThatFlushes(t *testing.T) {
 			d.MustStart(name, port)
 			child := h.WaitEvent(name, "child")
 			if flushes {
-				want(t, "stop", d.Stop(name), okLine)
+				d.MustStop(name)
 			} else {
 				h.Behave(name, Behaviour{})
 				d.Crash(name)

@@ -89,7 +89,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	const cleared = "\x1b[H\x1b[2J"
 	picture := fmt.Sprintf(cleared+"NAME  PORT   STATUS\r\nkv    %d  \x1b[32mrunning\x1b[0m\r\n", port)
 	w.waitOut(picture + picture)
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 	w.waitOut(cleared + "no services\r\n")
 	if _, err := w.keys.WriteString("\x03"); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestWaitingOnATerminal(t *testing.T) {
 	w.wantExit(0)
 	w.waitOut("waiting for slow…\r\n" + `{"ok":true}`)
 	mute.Store(true)
-	wantResult(t, "start slow", ctlResult(t, "-addr", addr, "start", "slow"), result{okLine, "", 0})
+	wantResult(t, "start slow", ctl(t, "-addr", addr, "start", "slow"), result{okLine, "", 0})
 }
 
 // On a dumb terminal, -watch clears nothing; where there is no daemon, nor does it anywhere.
@@ -202,7 +202,7 @@ func TestWidthOfATerminal(t *testing.T) {
 	w := onTerminal(t, []string{"NO_COLOR=1"}, "-addr", addr, "-o", "table", "status", "-v")
 	w.waitOut(strings.TrimRight(why, " ") + "\r\n") // nobody knows the size
 	w.wantExit(0)
-	file := ctlResult(t, "-addr", addr, "-o", "table", "status", "-v")
+	file := ctl(t, "-addr", addr, "-o", "table", "status", "-v")
 	if !strings.Contains(file.out, strings.TrimRight(why, " ")+"\n") {
 		t.Errorf("cut, and no terminal: %q", file.out)
 	}

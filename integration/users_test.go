@@ -93,7 +93,6 @@ func (d *Daemon) checkOnly(t *testing.T, name string, port int) {
 
 func TestAllow(t *testing.T) {
 	t.Parallel()
-	const ok = `{"ok":true}` + "\n"
 	u, err := user.Lookup(nobody)
 	if err != nil {
 		t.Skipf("no second user: %v", err)
@@ -108,11 +107,11 @@ func TestAllow(t *testing.T) {
 		t.Run(test.allow, func(t *testing.T) {
 			t.Parallel()
 			d := startDaemon(t, newHome(t), "-allow", test.allow)
-			want(t, "a ping of root's", d.Ask(`{"request":"ping"}`), ok)
+			want(t, "a ping of root's", d.Ask(`{"request":"ping"}`), okLine)
 			for name, allowed := range map[string]bool{nobody: test.nobody, stranger: test.stranger} {
 				expect := denied(t, name)
 				if allowed {
-					expect = ok
+					expect = okLine
 				}
 				want(t, "a ping of "+name+"'s", d.ctlAs(t, name, "ping"), expect)
 			}
@@ -124,9 +123,9 @@ func TestAllow(t *testing.T) {
 func TestDaemonOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	d := startCommand(t, h, as(t, nobody, exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0")))
-	want(t, "a ping of its own user's", d.ctlAs(t, nobody, "ping"), `{"ok":true}`+"\n")
-	want(t, "a ping of root's", d.Ask(`{"request":"ping"}`), `{"ok":true}`+"\n")
+	d := startCommand(t, h, as(t, nobody, daemonCommand(h)))
+	want(t, "a ping of its own user's", d.ctlAs(t, nobody, "ping"), okLine)
+	d.MustPing()
 	want(t, "a ping of a stranger's", d.ctlAs(t, stranger, "ping"), denied(t, stranger))
 }
 

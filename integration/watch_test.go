@@ -90,7 +90,7 @@ func TestWatchWhileTheDaemonDoesNotAnswer(t *testing.T) {
 func TestWatchWithoutADaemon(t *testing.T) {
 	t.Parallel()
 	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	wantNoDaemon(t, ctlResult(t, "-addr", addr, "status", "-watch"), addr)
+	wantNoDaemon(t, ctl(t, "-addr", addr, "status", "-watch"), addr)
 }
 
 // Ctrl-C ends a -watch that waits for a daemon which does not answer.

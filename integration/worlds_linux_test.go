@@ -71,7 +71,7 @@ func TestWithoutCgroups(t *testing.T) {
 	d.Crash("kv")
 	wantGone(t, "after the crash of its parent", child)
 	child = h.WaitEvent("kv", "child")
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 	wantGone(t, "after the stop", child)
 }
 
@@ -84,7 +84,7 @@ func TestHiddenService(t *testing.T) {
 	d.MustStart("kv", port)
 	wantChecks(t, h, "kv", 3)
 	d.WantNoFailure("kv")
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 }
 
 // wantChecks waits for some more checks of a service that runs.
@@ -110,7 +110,7 @@ func TestMainThreadExits(t *testing.T) {
 			}
 			wantChecks(t, h, "kv", 3)
 			d.WantNoFailure("kv")
-			want(t, "stop", d.Stop("kv"), okLine)
+			d.MustStop("kv")
 			if !free(port) {
 				t.Error("it still has its port")
 			}
@@ -130,7 +130,7 @@ func TestForkBomb(t *testing.T) {
 	d.MustStart("bomb", bomb)
 	h.WaitEvent("bomb", "full")
 	for range 50 {
-		want(t, "ping", d.Ask(`{"request":"ping"}`), okLine)
+		d.MustPing()
 	}
 	wantChecks(t, h, "kv", 3)
 	first := h.Kill("kv")
@@ -138,7 +138,7 @@ func TestForkBomb(t *testing.T) {
 		return d.Details("kv").Failures >= 2 || d.Details("bomb").Failures > 0
 	})
 	h.Behave("bomb", Behaviour{})
-	want(t, "the stop of the bomb", d.Stop("bomb"), okLine)
+	d.MustStop("bomb")
 	d.WaitBack("kv", first)
 	// The killed processes count against the limit until init has reaped them.
 	eventually(t, "a start of the service that no longer forks", func() bool {

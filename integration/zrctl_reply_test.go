@@ -71,7 +71,7 @@ func TestNoReply(t *testing.T) {
 		if row.why[:3] != " wi" {
 			timeout = limit.String()
 		}
-		wantResult(t, "ping: "+row.what, ctlResult(t, "-addr", addr, "-timeout", timeout, "ping"),
+		wantResult(t, "ping: "+row.what, ctl(t, "-addr", addr, "-timeout", timeout, "ping"),
 			result{"", "error: no reply from " + addr + row.why, 3})
 	}
 }
@@ -80,7 +80,7 @@ func TestNoReply(t *testing.T) {
 func TestSomebodyElseAnswers(t *testing.T) {
 	t.Parallel()
 	addr := pretend(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n") })
-	wantResult(t, "ping", ctlResult(t, "-addr", addr, "ping"), result{"", "error: what answers on " + addr +
+	wantResult(t, "ping", ctl(t, "-addr", addr, "ping"), result{"", "error: what answers on " + addr +
 		" is not zrd: cannot read the reply: not a JSON object; say where zrd listens with -addr or $ZRD_ADDR\n", 3})
 }
 
@@ -139,7 +139,7 @@ func TestManyNames(t *testing.T) {
 	for i := range 200 {
 		args = append(args, fmt.Sprint("kv-", i))
 	}
-	wantResult(t, "start", ctlResult(t, args...), result{strings.Repeat(okLine, 200), "", 0})
+	wantResult(t, "start", ctl(t, args...), result{strings.Repeat(okLine, 200), "", 0})
 	if most.Load() > 24 {
 		t.Errorf("%d requests at once", most.Load())
 	}
@@ -154,7 +154,7 @@ func TestRestartThatCannotStop(t *testing.T) {
 		}
 		io.WriteString(c, errorLine("it is still there"))
 	})
-	wantResult(t, "restart", ctlResult(t, "-addr", addr, "restart", "kv"), result{errorLine("it is still there"), "", 1})
+	wantResult(t, "restart", ctl(t, "-addr", addr, "restart", "kv"), result{errorLine("it is still there"), "", 1})
 }
 
 // A service about which the daemon does not reply does not keep the others from being asked for.
@@ -165,7 +165,7 @@ func TestEveryNameIsAskedFor(t *testing.T) {
 			io.WriteString(c, portLine(9200))
 		}
 	})
-	wantResult(t, "start web kv", ctlResult(t, "-addr", addr, "start", "web", "kv"), result{portLine(9200), "error: web: no reply from " + addr +
+	wantResult(t, "start web kv", ctl(t, "-addr", addr, "start", "web", "kv"), result{portLine(9200), "error: web: no reply from " + addr +
 		": the connection ended before a reply; if the daemon was ending, start it again with zrd\n", 3})
 }
 
@@ -177,7 +177,7 @@ func TestReplyThatCannotBePrinted(t *testing.T) {
 		t.Skipf("no device that is always full: %v", err)
 	}
 	defer full.Close()
-	addr := pretend(t, func(c net.Conn) { io.WriteString(c, `{"ok":true}`+"\n") })
+	addr := pretend(t, func(c net.Conn) { io.WriteString(c, okLine) })
 	for _, args := range []string{"ping", "-o table ping", "status", "-o table status", "-o table start kv", "status -watch", "status -watch -o json", "-h", "-version"} {
 		var errs strings.Builder
 		cmd := exec.Command(zrctlPath, append([]string{"-addr", addr}, strings.Fields(args)...)...)
@@ -199,7 +199,7 @@ func TestReplyAsItCame(t *testing.T) {
 	} {
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, line+"\n") })
 		for _, command := range []string{"ping", "status"} {
-			wantResult(t, command, ctlResult(t, "-addr", addr, command), result{line + "\n", "", exit})
+			wantResult(t, command, ctl(t, "-addr", addr, command), result{line + "\n", "", exit})
 		}
 	}
 }
@@ -225,7 +225,7 @@ func TestRequestLines(t *testing.T) {
 		}
 		l.(*net.TCPListener).SetDeadline(time.Now().Add(limit))
 		done := make(chan result)
-		go func() { done <- ctlResult(t, append([]string{"-addr", l.Addr().String()}, strings.Fields(args)...)...) }()
+		go func() { done <- ctl(t, append([]string{"-addr", l.Addr().String()}, strings.Fields(args)...)...) }()
 		for range strings.Fields(lines) {
 			conn, err := l.Accept()
 			if err != nil {
@@ -233,7 +233,7 @@ func TestRequestLines(t *testing.T) {
 			}
 			line, _ := bufio.NewReader(conn).ReadString('\n')
 			got = append(got, strings.TrimSuffix(line, "\n"))
-			io.WriteString(conn, `{"ok":true}`+"\n")
+			io.WriteString(conn, okLine)
 			conn.Close()
 		}
 		<-done
@@ -273,7 +273,7 @@ func TestTable(t *testing.T) {
 		{"stop %d", result{"%d is stopped\n", "hint: %d was not running; " + nameRule + "\n", 0}},
 		{"shutdown", result{"all services and the daemon are stopped\n", "", 0}},
 	} {
-		wantResult(t, row.args, d.result(append([]string{"-o", "table"}, strings.Fields(row.args)...)...), row.want)
+		wantResult(t, row.args, d.Ctl(append([]string{"-o", "table"}, strings.Fields(row.args)...)...), row.want)
 	}
 	d.WaitExit(0)
 }
@@ -288,7 +288,7 @@ func TestErrorsAsATable(t *testing.T) {
 		"service 'kv' exited before it was healthy: etc": "error: service 'kv' exited before it was healthy: etc\n",
 	} {
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, errorLine(reply)) })
-		wantResult(t, "start kv", ctlResult(t, "-addr", addr, "-o", "table", "start", "kv"), result{"", errs, 1})
+		wantResult(t, "start kv", ctl(t, "-addr", addr, "-o", "table", "start", "kv"), result{"", errs, 1})
 	}
 }
 
@@ -300,7 +300,7 @@ func TestVerboseStatus(t *testing.T) {
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
 	pid := h.Last("kv", "start")
-	got := d.result("status", "-v")
+	got := d.Ctl("status", "-v")
 	head := fmt.Sprintf(`{"ok":true,"services":[{"name":"kv","port":%d,"status":"running","pid":%d,`, port, pid)
 	if !strings.HasPrefix(got.out, head) || !strings.HasSuffix(got.out, `,"restarts":0,"failures":0,"version":"1.0.0"}]}`+"\n") || got.exit != 0 {
 		t.Errorf("zrctl status -v: %q", got)
@@ -308,7 +308,7 @@ func TestVerboseStatus(t *testing.T) {
 	h.Behave("kv", Behaviour{ExitAtOnce: number(7)})
 	syscall.Kill(pid, syscall.SIGKILL)
 	d.WaitFailures("kv", 4) // the next back-off is the longest
-	lines := strings.Split(d.result("-v", "-o", "table", "status").out, "\n")
+	lines := strings.Split(d.Ctl("-v", "-o", "table", "status").out, "\n")
 	h.Behave("kv", Behaviour{})
 	d.WaitStatus(entry("kv", port, "running"))
 	for i, words := range []string{
@@ -320,7 +320,7 @@ func TestVerboseStatus(t *testing.T) {
 			t.Errorf("a row of the table:\n got %q\nwant %q", row, words)
 		}
 	}
-	got = d.result("status", "-v")
+	got = d.Ctl("status", "-v")
 	if !strings.Contains(got.out, `"restarts":4,"failures":4,"version":"1.0.0","last_error":"exit status 7, `) {
 		t.Errorf("zrctl status -v after a restart: %q", got)
 	}
@@ -332,8 +332,8 @@ func TestExitOfAStatus(t *testing.T) {
 	for status, exit := range map[string]int{"running": 0, "starting": 1, "failed": 1} {
 		reply := statusLine(entry("kv", 9200, status))
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, reply) })
-		wantResult(t, "status kv", ctlResult(t, "-addr", addr, "status", "kv"), result{reply, "", exit})
-		wantResult(t, "status", ctlResult(t, "-addr", addr, "status"), result{reply, "", 0})
+		wantResult(t, "status kv", ctl(t, "-addr", addr, "status", "kv"), result{reply, "", exit})
+		wantResult(t, "status", ctl(t, "-addr", addr, "status"), result{reply, "", 0})
 	}
 }
 
@@ -352,7 +352,7 @@ func TestTableOfAHostileDaemon(t *testing.T) {
 		c.Write(protocol.EncodeLine(protocol.Reply{Error: evil + long}))
 	})
 	for _, args := range []string{"status", "status -v", "start " + "kv\x1b[2J", "ping"} {
-		got := ctlResult(t, append([]string{"-addr", addr, "-o", "table"}, strings.Fields(args)...)...)
+		got := ctl(t, append([]string{"-addr", addr, "-o", "table"}, strings.Fields(args)...)...)
 		for line := range strings.Lines(got.out + got.errs) {
 			if line = strings.TrimSuffix(line, "\n"); line != protocol.Printable(line) || len(line) > 5000 {
 				t.Errorf("zrctl %q prints %.500q", args, line)
@@ -372,7 +372,7 @@ func TestTableOfTimesAndWideCharacters(t *testing.T) {
 			Details: &protocol.Details{PID: 7, Processes: 3, Uptime: seconds(n), Version: version, NextRetry: seconds(8), LastError: "é"}})
 	}
 	addr := pretend(t, func(c net.Conn) { c.Write(protocol.EncodeLine(protocol.Reply{OK: true, Services: services})) })
-	got := ctlResult(t, "-addr", addr, "-o", "table", "status", "-v")
+	got := ctl(t, "-addr", addr, "-o", "table", "status", "-v")
 	want(t, "table", got.out, strings.Join([]string{
 		"NAME  PORT  STATUS   PID  PROCESSES  UPTIME  RESTARTS  FAILURES  VERSION  NEXT RETRY  LAST ERROR",
 		"kv    9200  running  7    3          0s      0         0         版       8s          é",

@@ -14,32 +14,6 @@ func init() {
 	os.Unsetenv("ZRCTL_FORMAT")
 }
 
-// result is what a run of zrctl came to.
-type result struct {
-	out, errs string
-	exit      int
-}
-
-func ctlResult(t testing.TB, args ...string) result {
-	t.Helper()
-	out, errs, exit := ctl(t, args...)
-	return result{out, errs, exit}
-}
-
-// result runs zrctl as a user does whose home is the daemon's.
-func (d *Daemon) result(args ...string) result {
-	d.t.Helper()
-	return d.resultWith("ZR_HOME="+d.Home.Dir, args...)
-}
-
-func (d *Daemon) resultWith(variable string, args ...string) result {
-	d.t.Helper()
-	cmd := exec.Command(zrctlPath, append([]string{"-addr", d.Addr}, args...)...)
-	cmd.Env = append(os.Environ(), variable)
-	out, errs, exit := run(d.t, cmd)
-	return result{out, errs, exit}
-}
-
 func wantResult(t testing.TB, what string, got, wanted result) {
 	t.Helper()
 	if got != wanted {
@@ -84,12 +58,12 @@ func TestCommands(t *testing.T) {
 		{"start KV", result{errorLine("package 'KV' not found"), nameHint, 1}},
 		{"shutdown", result{okLine, "", 0}},
 	} {
-		wantResult(t, row.args, d.result(strings.Fields(row.args)...), row.want)
+		wantResult(t, row.args, d.Ctl(strings.Fields(row.args)...), row.want)
 	}
 	d.WaitExit(0)
-	wantNoDaemon(t, d.result("ping"), d.Addr)
+	wantNoDaemon(t, d.Ctl("ping"), d.Addr)
 	for _, command := range []string{"start", "stop", "restart"} {
-		wantNoDaemon(t, d.result(command, "kv", "web", "nobody"), d.Addr) // it is said once
+		wantNoDaemon(t, d.Ctl(command, "kv", "web", "nobody"), d.Addr) // it is said once
 	}
 }
 
@@ -100,7 +74,7 @@ func TestRestartCommand(t *testing.T) {
 	port := h.Install("kv", Behaviour{})
 	d := startDaemon(t, h)
 	for starts := 1; starts <= 2; starts++ {
-		wantResult(t, "restart kv", d.result("restart", "kv"), result{portLine(port), "", 0})
+		wantResult(t, "restart kv", d.Ctl("restart", "kv"), result{portLine(port), "", 0})
 		if pids := h.Pids("kv", "start"); len(pids) != starts {
 			t.Errorf("after restart %d, kv was started as %v", starts, pids)
 		}
@@ -141,10 +115,10 @@ func TestHintsAboutPackages(t *testing.T) {
 		{ours, "-o table status lsited", "lsited is not running; there is no " + h.Dir + "/modules/lsited.json"},
 		{"ZR_HOME=" + h.Dir + "/nothing", "-o table status lsited", "lsited is not running; if it is installed, start it with: zrctl start lsited"},
 	} {
-		want(t, row.home+" zrctl "+row.args, strings.TrimSuffix(d.resultWith(row.home, strings.Fields(row.args)...).errs, "\n"), row.hint)
+		want(t, row.home+" zrctl "+row.args, strings.TrimSuffix(d.CtlWith(row.home, strings.Fields(row.args)...).errs, "\n"), row.hint)
 	}
 	d.Start("listed")
-	want(t, "stop of a service of another home", d.resultWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
+	want(t, "stop of a service of another home", d.CtlWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
 }
 
 // The home in a hint is the one that a daemon would take from here.
@@ -192,8 +166,8 @@ func TestAddressOfTheDaemon(t *testing.T) {
 	} {
 		cmd := exec.Command(zrctlPath, row.args...)
 		cmd.Env = append(os.Environ(), "ZRD_ADDR="+row.variable)
-		if _, errs, exit := run(t, cmd); exit != row.exit {
-			t.Errorf("ZRD_ADDR=%s zrctl %q: exit status %d, want %d (%s)", row.variable, row.args, exit, row.exit, errs)
+		if got := run(t, cmd); got.exit != row.exit {
+			t.Errorf("ZRD_ADDR=%s zrctl %q: %+v, want exit status %d", row.variable, row.args, got, row.exit)
 		}
 	}
 }
@@ -203,11 +177,11 @@ func TestFormatVariable(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
 	table := "the daemon on " + d.Addr + " answers\n"
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=table", "ping"), result{table, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=", "ping"), result{okLine, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=table", "-o", "json", "ping"), result{okLine, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=json", "-o", "table", "ping"), result{table, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=xml", "ping"),
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=table", "ping"), result{table, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=", "ping"), result{okLine, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=table", "-o", "json", "ping"), result{okLine, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=json", "-o", "table", "ping"), result{table, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=xml", "ping"),
 		result{"", `error: -o or $ZRCTL_FORMAT: "xml" is neither json nor table; see zrctl -h` + "\n", 2})
 }
 
@@ -244,17 +218,17 @@ func TestUsageErrorsOfTheClient(t *testing.T) {
 		"-addr localhost ping":       `-addr or $ZRD_ADDR: "localhost" is not HOST:PORT, as in 127.0.0.1:19100`,
 	} {
 		words := append([]string{"-addr", nobody}, strings.Fields(args)...)
-		wantResult(t, args, ctlResult(t, words...), result{"", "error: " + why + "; see zrctl -h\n", 2})
+		wantResult(t, args, ctl(t, words...), result{"", "error: " + why + "; see zrctl -h\n", 2})
 	}
-	wantResult(t, "start ''", ctlResult(t, "-addr", nobody, "start", "kv", ""), result{"", "error: an empty name; see zrctl -h\n", 2})
+	wantResult(t, "start ''", ctl(t, "-addr", nobody, "start", "kv", ""), result{"", "error: an empty name; see zrctl -h\n", 2})
 }
 
 // Help goes to standard output, and shows an example of every command.
 func TestUsageOfTheClient(t *testing.T) {
 	t.Parallel()
-	wanted := ctlResult(t, "-h")
+	wanted := ctl(t, "-h")
 	for _, args := range []string{"--help", "-help", "help", "help start", "start -h", "-v help"} {
-		wantResult(t, args, ctlResult(t, strings.Fields(args)...), wanted)
+		wantResult(t, args, ctl(t, strings.Fields(args)...), wanted)
 	}
 	if wanted.exit != 0 || wanted.errs != "" {
 		t.Errorf("zrctl -h: %q", wanted)
