@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// brokenLog starts zrd with a log of which only the first line, with the address, is read. What
-// then becomes of the pipe is up to spoil.
-func brokenLog(t *testing.T, h *Home, spoil func(r, w *os.File)) *Daemon {
+// startBrokenLog starts zrd and reads the first line of its log, which has the address. Then spoil
+// may do anything to the pipe.
+func startBrokenLog(t *testing.T, h *Home, spoil func(r, w *os.File)) *Daemon {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -37,18 +37,18 @@ func brokenLog(t *testing.T, h *Home, spoil func(r, w *os.File)) *Daemon {
 	return d
 }
 
-// A log that nobody reads, or that nobody reads on, costs its lines and nothing else.
+// A log without a reader, or with a reader that has stopped, loses lines and does no other harm.
 func TestBrokenLog(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(r, w *os.File){
-		"the reader went away": func(r, w *os.File) { r.Close(); w.Close() },
-		"the reader stopped":   fillPipe,
+		"reader has closed":  func(r, w *os.File) { r.Close(); w.Close() },
+		"reader has stopped": fillPipe,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
 			port := h.Install("kv", Behaviour{})
-			d := brokenLog(t, h, spoil)
+			d := startBrokenLog(t, h, spoil)
 			d.MustStart("kv", port)
 			for range 3 { // each with lines for the log
 				d.Crash("kv")
@@ -62,7 +62,7 @@ func TestBrokenLog(t *testing.T) {
 	}
 }
 
-// fillPipe writes until the pipe is full, and stays stuck until it is closed.
+// fillPipe writes until the pipe is full, and is stuck until it is closed.
 func fillPipe(_, w *os.File) {
 	size, _, _ := syscall.Syscall(syscall.SYS_FCNTL, w.Fd(), syscall.F_GETPIPE_SZ, 0)
 	go io.WriteString(w, strings.Repeat("x", int(size)))

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What bash offers after the words of a command line, the last of which is not complete.
+// The offers of bash after an incomplete command line.
 func TestCompletionForBash(t *testing.T) {
 	t.Parallel()
 	need(t, "bash", "grep", "sed", "cut")
@@ -33,9 +33,9 @@ func TestCompletionForBash(t *testing.T) {
 		cmd.Dir = h.Dir
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "ZR_HOME="+h.Dir, "ZRD_ADDR="+addr, "ZRCTL_FORMAT=table")
 		got := run(t, cmd)
-		words := strings.Fields(got.out)
-		slices.Sort(words)
-		return strings.Join(words, " ") + got.errs
+		offers := strings.Fields(got.out)
+		slices.Sort(offers)
+		return strings.Join(offers, " ") + got.errs
 	}
 	for _, row := range []struct{ line, offers string }{
 		{"zrctl st", "start status stop"},
@@ -49,7 +49,7 @@ func TestCompletionForBash(t *testing.T) {
 		{"zrctl stop _", "kv web"},
 		{"zrctl restart _", "kv web"},
 		{"zrctl status w", "web"},
-		{"zrctl status start", ""}, // a name, and no second command
+		{"zrctl status start", ""}, // start is a name here, not a second command
 		{"zrctl shutdown _", ""},
 		{"zrctl completion z", "zsh"},
 	} {
@@ -59,11 +59,11 @@ func TestCompletionForBash(t *testing.T) {
 	want(t, "names of a hostile daemon", bash(evil, "zrctl stop _"), "kv")
 	want(t, "names without a daemon", bash("127.0.0.1:1", "zrctl stop _"), "")
 	if _, err := os.Stat(h.Dir + "/evil"); err == nil {
-		t.Error("a name was carried out as a command")
+		t.Error("a name was run as a command")
 	}
 }
 
-// The other two shells, where they are installed: fish completes, and zsh can read its script.
+// The offers of fish.
 func TestCompletionForFish(t *testing.T) {
 	t.Parallel()
 	need(t, "fish")
@@ -83,10 +83,11 @@ func TestCompletionForFish(t *testing.T) {
 		cmd := exec.Command("fish", "--no-config", "-c", `zrctl completion fish | source; complete -C $argv[1] | string replace -r '\t.*' ''`, row.line)
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "HOME="+t.TempDir(), "ZR_HOME="+h.Dir, "ZRD_ADDR="+d.Addr)
 		got := run(t, cmd)
-		want(t, row.line, words(got.out)+got.errs, row.offers)
+		want(t, row.line, singleSpaced(got.out)+got.errs, row.offers)
 	}
 }
 
+// zsh can read its script.
 func TestCompletionForZsh(t *testing.T) {
 	t.Parallel()
 	need(t, "zsh")

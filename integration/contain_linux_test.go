@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// containment returns the second line of the log, which says how services are contained, and the folder of
-// their cgroups, if there are any.
+// containment returns the second line of the log, which says how services are contained, and the
+// folder of their cgroups, or "".
 func (d *Daemon) containment() (line, dir string) {
 	d.t.Helper()
 	eventually(d.t, "the second line of the log", func() bool { return strings.Count(d.Log.String(), "\n") >= 2 })
@@ -19,7 +19,7 @@ func (d *Daemon) containment() (line, dir string) {
 	return line, regexp.MustCompile(`/.*/zrd-[^/]*$`).FindString(line)
 }
 
-// cgroup returns the folder of the daemon's cgroups. The test is skipped where there is none.
+// cgroup returns the folder of the daemon's cgroups, or skips the test where there are none.
 func (d *Daemon) cgroup(t *testing.T) string {
 	t.Helper()
 	line, dir := d.containment()
@@ -29,7 +29,7 @@ func (d *Daemon) cgroup(t *testing.T) string {
 	return dir
 }
 
-// A child of a service that is in a session of its own ends when the service does, however that is.
+// A child in another session ends with its service, in whatever way that ends.
 func TestNothingEscapes(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -81,13 +81,13 @@ func TestNothingEscapes(t *testing.T) {
 	})
 }
 
-// A place is a cgroup in which no other daemons start than those of the test.
-type place struct {
+// A parentCgroup is a cgroup in which only daemons of this test start.
+type parentCgroup struct {
 	t   *testing.T
 	dir *os.File
 }
 
-func newPlace(t *testing.T) *place {
+func newParentCgroup(t *testing.T) *parentCgroup {
 	t.Helper()
 	beside := startDaemon(t, newHome(t)).cgroup(t)
 	dir, err := os.MkdirTemp(filepath.Dir(beside), "zr-test-")
@@ -100,51 +100,52 @@ func newPlace(t *testing.T) *place {
 	}
 	t.Cleanup(func() {
 		f.Close()
-		eventually(t, "an empty place", func() bool { return os.Remove(dir) == nil })
+		eventually(t, "an empty cgroup", func() bool { return os.Remove(dir) == nil })
 	})
-	return &place{t, f}
+	return &parentCgroup{t, f}
 }
 
-// command makes a daemon start in the place.
-func (p *place) command(h *Home) *exec.Cmd {
+// command returns a command that starts a daemon in the cgroup.
+func (p *parentCgroup) command(h *Home) *exec.Cmd {
 	cmd := daemonCommand(h)
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(p.dir.Fd())}
 	return cmd
 }
 
-// folders are those that daemons have in the place.
-func (p *place) folders() []string {
+// folders returns the folders of the daemons in the cgroup.
+func (p *parentCgroup) folders() []string {
 	folders, _ := filepath.Glob(filepath.Join(p.dir.Name(), "zrd-*"))
 	return folders
 }
 
-// A daemon that got SIGKILL leaves a child of a service, with the service's port. The next daemon in the same place
-// ends that before it starts anything, and does not touch the services of another one that lives.
+// A daemon that gets SIGKILL leaves a child of a service, which has the service's port. The next
+// daemon in the same cgroup ends that child before it starts anything. It does not touch the
+// services of a daemon that lives.
 func TestNextDaemonCleansUp(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newParentCgroup(t)
 	other := newHome(t)
 	other.Install("kv", Behaviour{Escapes: true}, eager)
 	neighbour := startCommand(t, other, p.command(other))
-	bystander := other.WaitEvent("kv", "child")
+	untouched := other.WaitEvent("kv", "child")
 	neighbour.WaitStatus(`"running"`)
 
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{GrandchildServes: true, ChildLeaves: true}, eager)
 	d := startCommand(t, h, p.command(h))
 	d.WaitStatus(entry("kv", port, "running"))
-	left := h.Last("kv", "listen")
+	orphan := h.Last("kv", "listen")
 	d.Kill()
-	if !alive(left) || !isTaken(port) {
-		t.Error("nothing was left to be ended")
+	if !alive(orphan) || free(port) {
+		t.Error("SIGKILL of the daemon left no process")
 	}
 	h.Behave("kv", Behaviour{})
 	d = startCommand(t, h, p.command(h))
 	d.WaitStatus(entry("kv", port, "running"))
 	d.WantNoFailure("kv")
-	wantGone(t, "after the start of the next daemon", left)
-	if !alive(bystander) || len(other.Pids("kv", "start")) != 1 {
-		t.Error("the other daemon's service was touched")
+	wantGone(t, "after the start of the next daemon", orphan)
+	if !alive(untouched) || len(other.Pids("kv", "start")) != 1 {
+		t.Error("the service of the other daemon has ended")
 	}
 	if folders := p.folders(); len(folders) != 2 {
 		t.Errorf("two daemons have the folders %q", folders)
@@ -154,6 +155,6 @@ func TestNextDaemonCleansUp(t *testing.T) {
 		d.WaitExit(0)
 	}
 	if folders := p.folders(); len(folders) != 0 {
-		t.Errorf("the daemons have left %q", folders)
+		t.Errorf("the daemons have not removed %q", folders)
 	}
 }

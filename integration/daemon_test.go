@@ -24,12 +24,12 @@ type Daemon struct {
 	Addr string
 	Log  *Log
 	Cmd  *exec.Cmd
-	done chan struct{} // closed when it has exited
-	mute chan struct{} // closed when nobody is left who could say something on Log
+	done chan struct{} // closed when zrd has exited
+	mute chan struct{} // closed when zrd and all services have closed Log
 }
 
-// startDaemon runs zrd on a free port. At the end of the test it is ended
-// with SIGTERM if that has not happened, and must exit with 0 then.
+// startDaemon runs zrd on a free port. At the end of the test, a zrd that still runs gets SIGTERM
+// and must exit with 0.
 func startDaemon(t testing.TB, h *Home, args ...string) *Daemon {
 	t.Helper()
 	return startCommand(t, h, daemonCommand(h, args...))
@@ -39,7 +39,7 @@ func daemonCommand(h *Home, args ...string) *exec.Cmd {
 	return exec.Command(zrdPath, append([]string{"-home", h.Dir, "-addr", "127.0.0.1:0"}, args...)...)
 }
 
-// startCommand is startDaemon for a command line of the test's own.
+// startCommand is startDaemon for another command line.
 func startCommand(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	t.Helper()
 	d := launch(t, h, cmd)
@@ -47,11 +47,11 @@ func startCommand(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	return d
 }
 
-// launch is startCommand for a daemon that may not listen yet.
+// launch is startCommand for a zrd that may never listen.
 func launch(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	t.Helper()
 	d := &Daemon{t: t, Home: h, Log: &Log{}, Cmd: cmd, done: make(chan struct{}), mute: make(chan struct{})}
-	// A pipe of the test's own: Cmd's would keep Wait waiting for the services, which share it.
+	// The services share this pipe. With a pipe of cmd, Wait would wait for them.
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func launch(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	return d
 }
 
-// WaitListening waits until the daemon says where it listens.
+// WaitListening waits until zrd says where it listens.
 func (d *Daemon) WaitListening() {
 	d.t.Helper()
 	eventually(d.t, "the address in the log", func() bool {
@@ -94,7 +94,7 @@ func (d *Daemon) WaitListening() {
 
 var firstAddress = regexp.MustCompile(`(?m)^daemon: .* (\S+:\d+)$`)
 
-// address returns the first address in a log, which is where zrd listens.
+// address returns the first address in a log. That is where zrd listens.
 func address(log string) string {
 	if match := firstAddress.FindStringSubmatch(log); match != nil {
 		return match[1]
@@ -129,7 +129,7 @@ func (d *Daemon) WaitExit(status int) {
 	}
 }
 
-// Kill ends the daemon with SIGKILL and waits until it is gone.
+// Kill sends SIGKILL to zrd and waits for its end.
 func (d *Daemon) Kill() {
 	d.t.Helper()
 	d.Signal(syscall.SIGKILL)
@@ -146,7 +146,7 @@ func (d *Daemon) Ask(line string) string {
 	return answer
 }
 
-// Start, Stop and Status are the requests of these names.
+// Start, Stop and Status make the requests with these names.
 func (d *Daemon) Start(name string) string {
 	d.t.Helper()
 	return d.Ask(fmt.Sprintf(`{"request":"start-service","name":%q}`, name))
@@ -173,7 +173,7 @@ func (d *Daemon) MustStop(name string) {
 	want(d.t, "the stop of "+name, d.Stop(name), okLine)
 }
 
-// MustStart starts a service that is expected to get healthy.
+// MustStart starts a service that must get healthy.
 func (d *Daemon) MustStart(name string, port int) {
 	d.t.Helper()
 	want(d.t, "the start of "+name, d.Start(name), portLine(port))
@@ -216,13 +216,13 @@ func ctl(t testing.TB, args ...string) result {
 	return run(t, exec.Command(zrctlPath, args...))
 }
 
-// Ctl runs zrctl against the daemon, and with its home.
+// Ctl runs zrctl for the daemon and its home.
 func (d *Daemon) Ctl(args ...string) result {
 	d.t.Helper()
 	return d.CtlWith("ZR_HOME="+d.Home.Dir, args...)
 }
 
-// CtlWith runs zrctl against the daemon with one more environment variable.
+// CtlWith runs zrctl for the daemon, with one more environment variable.
 func (d *Daemon) CtlWith(variable string, args ...string) result {
 	d.t.Helper()
 	cmd := exec.Command(zrctlPath, append([]string{"-addr", d.Addr}, args...)...)
@@ -237,7 +237,7 @@ func (d *Daemon) CtlAsync(args ...string) <-chan string {
 	return out
 }
 
-// ask sends input on a connection of its own, ends it, and reads the answer.
+// ask connects, sends input, closes its half of the connection and reads the answer.
 func ask(addr, input string) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {

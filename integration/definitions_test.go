@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// goodReceipt is a receipt without anything that the daemon does not need.
+// goodReceipt has only what the daemon needs.
 const goodReceipt = `{"schema":1,"current":"1.0.0"}`
 
-// failure is the error of a reply to a start, checked to be one line.
+// failure returns the error of a reply.
 func failure(t testing.TB, reply string) string {
 	t.Helper()
 	var r struct {
@@ -22,22 +22,23 @@ func failure(t testing.TB, reply string) string {
 		Error string
 	}
 	if err := json.Unmarshal([]byte(reply), &r); err != nil || r.OK || r.Error == "" || strings.Count(reply, "\n") != 1 {
-		t.Errorf("%q is no refusal", reply)
+		t.Errorf("%q is not an error", reply)
 	}
 	return r.Error
 }
 
-// startLazily starts a daemon that is not about to read a package to see whether it is eager: of a broken
-// one it cannot know that.
+// startLazily starts a daemon and waits until it has read all packages. (It must not find them
+// broken when it looks for eager services.)
 func startLazily(t *testing.T, h *Home) *Daemon {
 	t.Helper()
-	port := h.Install("z", Behaviour{}, eager) // the last one that is looked at
+	port := h.Install("z", Behaviour{}, eager) // it is read last
 	d := startDaemon(t, h)
 	d.WaitStatus(entry("z", port, "running"))
 	return d
 }
 
-// The error about a broken receipt or definition names the file, the line and the field. Nothing is started.
+// The error about a broken receipt or definition has the file, the line and the field. Nothing is
+// started.
 func TestPackagesThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -61,7 +62,7 @@ func TestPackagesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// What zacor's own packages hold beside it is ignored, names of another case among it.
+// Other fields of a zacor package are ignored, even if they differ only in case.
 func TestUnknownFieldsOfPackages(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -87,14 +88,14 @@ port = 1
 	d.MustStart("kv", port)
 }
 
-// Names that would lead out of the home never do, though what they lead to would run.
+// A name cannot lead out of the home, even to a package that would run.
 func TestNamesStayInTheHome(t *testing.T) {
 	t.Parallel()
 	outside := newHome(t)
 	outside.Install("evil", Behaviour{})
 	h := &Home{t, filepath.Join(outside.Dir, "home")}
 	h.Install("kv", Behaviour{})
-	outside.Write("evil.json", goodReceipt) // from modules/ and from store/, ../../evil is this and the next
+	outside.Write("evil.json", goodReceipt) // ../../evil is this from modules/, and the next from store/
 	if err := os.Symlink(filepath.Join(outside.Dir, "store/evil"), filepath.Join(outside.Dir, "evil")); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestNamesStayInTheHome(t *testing.T) {
 		want(t, "stop of "+name, d.Ask(`{"request":"stop-service","name":`+string(quoted)+`}`), okLine)
 	}
 	if events := append(outside.Events("evil"), h.Events("kv")...); len(events) > 0 {
-		t.Errorf("a name that is none started something: %q", events)
+		t.Errorf("an invalid name started something: %q", events)
 	}
 	want(t, "status", d.Status(), statusLine())
 }

@@ -14,8 +14,8 @@ import (
 
 const eager = `startup = "eager"`
 
-// One eager package fails, one is broken, one takes for ever, and none of them holds up the others or
-// the daemon. What failed is tried again.
+// One eager package fails, one is broken, and one takes long. They delay neither the others nor the
+// daemon, and are tried again.
 func TestEager(t *testing.T) {
 	t.Parallel()
 	h, one := newHome(t), 1
@@ -33,24 +33,24 @@ func TestEager(t *testing.T) {
 	if why := d.WaitFailures("broken", 1).Why(); !strings.HasPrefix(why, h.folder("broken")+"/package.toml: line ") {
 		t.Errorf("broken fails: %s", why)
 	}
-	eventually(t, "kv and web beside the others", func() bool {
+	eventually(t, "kv and web to run", func() bool {
 		return d.Status() == statusLine(entry("a-slow", slow, "starting"), entry("broken", 0, "starting"), entry("failing", failing, "starting"),
 			entry("kv", kv, "running"), entry("web", web, "running"))
 	})
 	d.MustStop("a-slow")
 	h.Behave("failing", Behaviour{})
 	h.InstallAt("broken", broken, Behaviour{}, eager)
-	eventually(t, "all that was stopped by nobody", func() bool {
+	eventually(t, "all but a-slow to run", func() bool {
 		return d.Status() == statusLine(entry("broken", broken, "running"), entry("failing", failing, "running"),
 			entry("kv", kv, "running"), entry("web", web, "running"))
 	})
 
 	d.MustStart("lazy", lazy)
-	d.MustStart("inactive", inactive) // not started with the daemon is not forbidden
+	d.MustStart("inactive", inactive) // an inactive package can be started
 }
 
-// The daemon is killed while it runs services, and started again as soon as it
-// is gone: its manager may be faster than the end of its services.
+// The daemon is killed while its services run, and started again at once, perhaps before they have
+// ended.
 func TestEagerAfterKill(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -64,7 +64,7 @@ func TestEagerAfterKill(t *testing.T) {
 	d.WaitStatus(entry("kv", port, "running"))
 }
 
-// A port that is taken for a while costs a failure, and the status says whose it is.
+// A port that is taken for a while costs a failure, which says who holds it.
 func TestEagerPortTaken(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -82,7 +82,7 @@ func TestEagerPortTaken(t *testing.T) {
 	d.WaitStatus(entry("kv", port, "running"))
 }
 
-// The end of the daemon does not wait for what is still starting.
+// The end of the daemon does not wait for a service that is starting.
 func TestEagerEndsWithTheDaemon(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -93,7 +93,7 @@ func TestEagerEndsWithTheDaemon(t *testing.T) {
 	d.WaitExit(0)
 }
 
-// A daemon that cannot tell what to start says so, and serves.
+// A daemon that cannot list its packages says so, and serves.
 func TestEagerCannotList(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

@@ -7,13 +7,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// plainService starts a service that is a program without a runtime of its own, which would change what it was
-// given, and returns its process. It never gets healthy.
+// plainService starts a service and returns its process. The program is not written in Go, whose
+// runtime would change what the daemon gave it. It never gets healthy.
 func plainService(t *testing.T, d *Daemon) int {
 	t.Helper()
 	if _, err := exec.LookPath("sleep"); err != nil {
@@ -31,12 +32,12 @@ func plainService(t *testing.T, d *Daemon) int {
 	return pid
 }
 
-// Whatever the daemon was given by its parent, a service starts clean.
+// A service inherits no signals, descriptors or process group, whatever the daemon inherited.
 func TestWhatAServiceInherits(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string][]string{
-		"from a good parent":     {zrdPath},
-		"from a careless parent": {fakePath, "careless", zrdPath},
+		"good parent": {zrdPath},
+		"bad parent":  {fakePath, "with", "bad-parent", strconv.Itoa(os.Getuid()), zrdPath},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +55,7 @@ func TestWhatAServiceInherits(t *testing.T) {
 			wantThreeFiles(t, pid, d.Pid())
 			group, err := syscall.Getpgid(pid)
 			if err != nil || group != pid {
-				t.Errorf("process %d is in group %d (%v), want one of its own", pid, group, err)
+				t.Errorf("process %d is in group %d (%v), want its own", pid, group, err)
 			}
 			d.MustStop("plain")
 		})
@@ -74,8 +75,8 @@ func wantNoSignals(t *testing.T, pid int) {
 	}
 }
 
-// wantThreeFiles wants the null device twice, then the daemon's own standard error, and nothing beyond, as soon
-// as the program has closed what it reads when it starts.
+// wantThreeFiles waits until a service has only the null device twice and the daemon's standard
+// error. The loader may still have a library open.
 func wantThreeFiles(t *testing.T, pid, daemon int) {
 	t.Helper()
 	log, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", daemon))
@@ -108,7 +109,8 @@ func openFiles(t *testing.T, pid int) (files []string) {
 	return files
 }
 
-// The environment is the daemon's, less what the daemon's manager meant for it alone.
+// A service has the environment of the daemon, without the variables that its manager set for it
+// alone.
 func TestEnvironmentOfAService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -136,16 +138,58 @@ func TestEnvironmentOfAService(t *testing.T) {
 	}
 }
 
-// What a service says on standard error arrives where the daemon's log does, with no go-between.
+// A service writes to the standard error of the daemon, and not through a pipe.
 func TestStandardErrorOfAService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	h.Install("loud", Behaviour{})
-	replace(t, filepath.Join(h.folder("loud"), "fake"), "#!/bin/sh\necho to nobody\necho \"loud and clear: $0 $*\" >&2\nexit 4\n", 0o755)
+	replace(t, filepath.Join(h.folder("loud"), "fake"), "#!/bin/sh\necho on standard output\necho \"on standard error: $0 $*\" >&2\nexit 4\n", 0o755)
 	d := startDaemon(t, h)
 	want(t, "start", d.Start("loud"), errorLine("service 'loud' exited before it was healthy: exit status 4"))
-	d.WaitLog(fmt.Sprintf("loud and clear: %s --listen=:", filepath.Join(h.folder("loud"), "fake")))
-	if strings.Contains(d.Log.String(), "to nobody") {
-		t.Error("standard output is not dropped")
+	d.WaitLog(fmt.Sprintf("on standard error: %s --listen=:", filepath.Join(h.folder("loud"), "fake")))
+	if strings.Contains(d.Log.String(), "on standard output") {
+		t.Error("standard output is in the log")
+	}
+}
+
+func TestServiceStdout(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		args     []string
+		inherits bool
+	}{
+		{"default", nil, false},
+		{"null", []string{"-service-stdout=null"}, false},
+		{"inherit", []string{"-service-stdout=inherit"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			port := h.Install("kv", Behaviour{Say: "kv has something to say"})
+			out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Close()
+			cmd := daemonCommand(h, c.args...)
+			cmd.Stdout = out
+			d := startCommand(t, h, cmd)
+			d.MustStart("kv", port)
+			wantFile, wantText := os.DevNull, ""
+			if c.inherits {
+				wantFile, wantText = out.Name(), "kv has something to say\n"
+			}
+			file, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/1", h.Last("kv", "start")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, "the standard output of kv", file, wantFile)
+			text, err := os.ReadFile(out.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, "what it said there", string(text), wantText)
+		})
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// Every refusal of a start that is not about the service's own behaviour, byte for byte. Once a service's
-// definition has been read, the service is listed with the reason.
+// Each error of a start that is not about the behaviour of the service, byte for byte. If its
+// definition could be read, the service is listed with the reason.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -50,7 +50,7 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
-// Binaries that are there and cannot run.
+// Files that exist but cannot be executed.
 func TestBinariesThatCannotRun(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -74,7 +74,7 @@ func TestBinariesThatCannotRun(t *testing.T) {
 	}
 }
 
-// replace puts a file with this mode in the place of another, or a folder for mode 0.
+// replace replaces a file, or for mode 0 puts a folder in its place.
 func replace(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()
 	err := os.Remove(path)
@@ -88,7 +88,7 @@ func replace(t *testing.T, path, content string, mode os.FileMode) {
 	}
 }
 
-// held is the error about a port that this process holds, or another of the given number and name.
+// held returns the error about a port that a process holds.
 func held(port, pid int, command string) string {
 	if runtime.GOOS != "linux" {
 		return fmt.Sprintf("port %d is held by another process", port)
@@ -101,8 +101,8 @@ func ownCommand() string {
 	return strings.TrimSpace(string(comm))
 }
 
-// A listener that a connection to the service would reach is named before anything is spawned. On another
-// address it does not matter.
+// A listener that would get the connections to the service is named before the spawn. A listener on
+// another address does no harm.
 func TestPortTakenBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -112,7 +112,7 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 		port := h.Install(name, Behaviour{})
 		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 		if err != nil {
-			t.Logf("cannot try a port that is taken on %s: %v", address, err) // not all systems have these two
+			t.Logf("cannot try a port that is taken on %s: %v", address, err) // some systems do not have this address
 			continue
 		}
 		if strings.HasSuffix(address, "2") || address == "::1" {
@@ -120,12 +120,12 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 			l.Close()
 			continue
 		}
-		// Another test that forks at this moment holds the port as well, until it executes.
+		// A process that another test is just starting may hold the port too.
 		taken := errorLine(held(port, os.Getpid(), ownCommand()))
 		eventually(t, taken, func() bool { return d.Start(name) == taken })
 		d.WaitStatus(entry(name, port, "failed"))
 		if events := h.Events(name); len(events) > 0 {
-			t.Errorf("the port on %s was taken, and yet: %q", address, events)
+			t.Errorf("the port on %s was taken, and the service was started: %q", address, events)
 		}
 		l.Close()
 		eventually(t, name, func() bool { return d.Start(name) == portLine(port) })
@@ -133,7 +133,7 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 	}
 }
 
-// The port of another service of this daemon is told with that service's name.
+// The error about a port of another service has that service's name.
 func TestPortOfAnotherService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -141,7 +141,7 @@ func TestPortOfAnotherService(t *testing.T) {
 	h.InstallAt("kv", port, Behaviour{})
 	d := startDaemon(t, h)
 	first := d.CtlAsync("start", "web")
-	h.WaitEvent("web", "start") // its port is not bound yet, but is no longer free
+	h.WaitEvent("web", "start") // it has not bound its port yet
 	want(t, "start of kv while web starts", d.Start("kv"), errorLine(fmt.Sprintf("port %d is held by service 'web'", port)))
 	h.Behave("web", Behaviour{})
 	want(t, "start of web", <-first, portLine(port))

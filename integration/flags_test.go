@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// A daemon that is called wrongly says so, exits with 2, and does not listen.
+// A usage error is one line, exit status 2, and no listener.
 func TestUsageErrorsOfTheDaemon(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
@@ -74,7 +74,7 @@ func TestWhichHome(t *testing.T) {
 	}
 }
 
-// A relative home is that of the daemon's own folder at its start.
+// A relative home begins in the folder in which the daemon was started.
 func TestRelativeHome(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -95,7 +95,7 @@ func without(env []string, name string) []string {
 	return rest
 }
 
-// Port 0 picks one and the log tells which; every loopback address will do.
+// The daemon takes any loopback address. It finds a port for 0, and logs it.
 func TestLoopbackAddresses(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

@@ -136,8 +136,8 @@ func (m misbehaving) play(d *Daemon) {
 	}
 }
 
-// checkFailedStart checks the error, the status and the processes. A service that answers is probed 150 times
-// at most.
+// checkFailedStart checks the error, the status and the processes. A service that answers is probed
+// 150 times at most.
 func (m misbehaving) checkFailedStart(d *Daemon, reply string) {
 	why := strings.TrimPrefix(failure(d.t, reply), "service '"+m.name+"' ")
 	if !matches(m.start, why) {
@@ -153,8 +153,8 @@ func (m misbehaving) checkFailedStart(d *Daemon, reply string) {
 	wantGone(d.t, "after the failed start of "+m.name, starts...)
 }
 
-// fail waits until a service has failed, and runs again as another process. One that does not fail must
-// pass two checks.
+// fail waits until a service has failed, and runs again as another process. One that does not fail
+// must pass two checks.
 func (m misbehaving) fail(d *Daemon) {
 	if m.then != nil {
 		d.Home.Behave(m.name, *m.then)
@@ -178,8 +178,8 @@ func matches(pattern, text string) bool {
 	return regexp.MustCompile("^(" + pattern + ")$").MatchString(text)
 }
 
-// listensTooLate is a service that is restarted, is given up after 10 s, and ignores SIGTERM. It listens in the
-// 20 s that it has until SIGKILL, and must not be taken for the next process.
+// listensTooLate is a service that is restarted, is given up after 10 s, and ignores SIGTERM. It
+// listens in the 20 s that it has until SIGKILL, and must not be taken for the next process.
 func listensTooLate(d *Daemon) {
 	h := d.Home
 	d.MustStart("late", h.Install("late", Behaviour{}, `start-timeout = "10s"`, `stop-timeout = "20s"`))

@@ -30,7 +30,8 @@ func (d *Daemon) wantLog(name, pattern string) {
 	eventually(d.t, "the log of "+name, func() bool { return whole.MatchString(d.logOf(name)) })
 }
 
-// The words of the log, and the seconds of the back-off. Other tests look at the status and at effects.
+// The words of the log, and the seconds of the back-off. Other tests look at the status and at
+// effects.
 func TestLogLines(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

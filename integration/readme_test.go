@@ -14,7 +14,7 @@ import (
 
 const readme = "../README.md"
 
-// The README prints the usage of both programs and the files of its example.
+// The README has the usage of both programs and the files of its example.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	noteSources()
@@ -32,7 +32,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// A block is a fenced block of a document: a language and lines.
+// A block is a fenced block of a document.
 type block struct{ language, text string }
 
 func blocks(document string) (all []block) {
@@ -42,8 +42,8 @@ func blocks(document string) (all []block) {
 	return all
 }
 
-// The commands of the README's section about a package of one's own print what it says, in a clone and a
-// home without anything else. Only the ports are others.
+// The commands in the README section about a package print what it says, in a clone and an empty
+// home. Only the ports differ.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
 	need(t, "curl", "python3", "go")
@@ -52,7 +52,8 @@ func TestReadmeCommands(t *testing.T) {
 	ports := regexp.MustCompile(`\b920[12]\b`)
 	others := map[string]string{"9201": strconv.Itoa(freePort(t)), "9202": strconv.Itoa(freePort(t))}
 	adapt := func(s string) string {
-		s = strings.ReplaceAll(s, "port = 9202\n", "port = 9202\nstart-timeout = \"1m\"\n") // for a busy machine
+		s = strings.ReplaceAll(s, "port = 9202\n", "port = 9202\nstart-timeout = \"5m\"\n") // for a busy machine
+		s = strings.ReplaceAll(s, "zrctl start", "zrctl -timeout 5m start")
 		return ports.ReplaceAllStringFunc(s, func(port string) string { return others[port] })
 	}
 	keys, clone := freePort(t), t.TempDir()
@@ -82,7 +83,7 @@ func TestReadmeCommands(t *testing.T) {
 				t.Fatalf("exit status %d of\n%s%s", got.exit, b.text, got.errs)
 			}
 		case b.language == "text":
-			want(t, "the output", words(printed), words(adapt(b.text)))
+			want(t, "the output", singleSpaced(printed), singleSpaced(adapt(b.text)))
 			printed = ""
 		case strings.Contains(b.text, "start-timeout"):
 			h.InstallAt("keys", keys, Behaviour{}, strings.Replace(b.text, "port = 9201\n", "", 1))
@@ -97,10 +98,10 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// words is text with single spaces, because a table is as wide as its numbers.
-func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+// singleSpaced removes the padding of tables, whose width depends on the numbers.
+func singleSpaced(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// The documents name tests and files that exist.
+// The tests and files that the documents name exist.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{}
@@ -136,7 +137,7 @@ func readFile(t testing.TB, path string) string {
 	return string(text)
 }
 
-// write makes an executable file, and the folders that lead to it.
+// write writes an executable file, and makes the folders above it.
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -48,8 +48,8 @@ func TestExitsAreNoticedAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// The fifth failure in a row is the last, whether the service comes up in between or not. A start begins anew.
-// The count of a service that stays healthy returns to 0.
+// The fifth failure in a row is the last, whether the service comes up in between or not. A start
+// begins anew. The count of a service that stays healthy returns to 0.
 func TestGivenUpAfterFiveFailures(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

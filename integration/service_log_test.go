@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// talkative is a service that says a word on each output, and exits.
+// talkative is a service that writes to both outputs and exits.
 const talkative = "#!/bin/sh\necho out\necho err >&2\nexit 4\n"
 
-// -service-log collects both outputs of a service in a file, which every start opens anew.
+// -service-log appends both outputs of a service to a file, which each start opens anew.
 func TestServiceLog(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -62,7 +62,7 @@ func TestServiceLogThatCannotBeOpened(t *testing.T) {
 	want(t, "start", d.Start("kv"), errorLine(fmt.Sprintf("failed to spawn service: open %s/kv.log: is a directory", dir)))
 }
 
-// A service runs in its package's folder, even if the daemon's own is gone.
+// A service runs in the folder of its package, even if the folder of the daemon has been removed.
 func TestWorkingDirectory(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

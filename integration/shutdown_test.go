@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// A request and the signals end the daemon in the same way: services first, each with its grace, exit status 0.
+// A request and the signals have the same effect: all services are stopped, each with its grace,
+// and the daemon exits with 0.
 func TestWaysToEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(t *testing.T, d *Daemon){
@@ -32,17 +33,17 @@ func TestWaysToEnd(t *testing.T) {
 			start := d.CtlAsync("start", "waiting")
 			d.WaitStatus(entry("waiting", waiting, "starting"))
 			end(t, d)
-			want(t, "a start under way", <-start, errorLine("service 'waiting' was stopped"))
+			want(t, "the start of waiting", <-start, errorLine("service 'waiting' was stopped"))
 			d.WaitExit(0)
 			wantGone(t, "after the daemon", h.Last("plain", "start"), h.Last("plain", "child"), h.Last("flush", "start"), h.Last("waiting", "start"))
 			if h.Last("flush", "flushed") == 0 {
-				t.Error("a service was not left its grace")
+				t.Error("a service did not get its grace")
 			}
 		})
 	}
 }
 
-// Services are stopped side by side, and no request for a start is taken meanwhile.
+// Services are stopped side by side, and starts are refused.
 func TestShutdownStopsSideBySide(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -58,18 +59,18 @@ func TestShutdownStopsSideBySide(t *testing.T) {
 	}
 	for _, name := range names {
 		if h.Last(name, "flushed") != 0 {
-			t.Errorf("%s had ended before all were told to", name)
+			t.Errorf("%s ended before all got SIGTERM", name)
 		}
 	}
 	want(t, "a start", d.Start("late"), errorLine("the daemon is shutting down"))
-	want(t, "a start of one that is being stopped", d.Start("a"), errorLine("the daemon is shutting down"))
+	want(t, "a start of a service that is being stopped", d.Start("a"), errorLine("the daemon is shutting down"))
 	d.WaitExit(0)
 	if starts := h.Pids("late", "start"); len(starts) > 0 {
 		t.Errorf("late was started: processes %v", starts)
 	}
 }
 
-// The second signal kills: what would flush for longer than that does not get to.
+// The second signal kills services that are still flushing.
 func TestSecondSignalKillsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, signals := range [][2]syscall.Signal{{syscall.SIGTERM, syscall.SIGTERM}, {syscall.SIGINT, syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGINT}} {
@@ -90,7 +91,7 @@ func TestSecondSignalKillsAtOnce(t *testing.T) {
 	}
 }
 
-// connect returns n connections that have said nothing yet.
+// connect returns n connections.
 func connect(d *Daemon, n int) []net.Conn {
 	d.t.Helper()
 	var conns []net.Conn
@@ -105,8 +106,8 @@ func connect(d *Daemon, n int) []net.Conn {
 	return conns
 }
 
-// askShutdown asks for the shutdown on each of conns, which have been connected before, as nobody can
-// be once the first has asked and the daemon is gone.
+// askShutdown asks for the shutdown on each of the connections. (They were made before, because the
+// daemon may end after the first request.)
 func askShutdown(d *Daemon, conns []net.Conn) {
 	d.t.Helper()
 	for _, conn := range conns {
@@ -119,7 +120,7 @@ func askShutdown(d *Daemon, conns []net.Conn) {
 	}
 }
 
-// A daemon under nohup does not mind a hangup.
+// Under nohup, the daemon ignores SIGHUP.
 func TestIgnoredHangup(t *testing.T) {
 	t.Parallel()
 	nohup, err := exec.LookPath("nohup")
@@ -148,7 +149,7 @@ func TestCannotBind(t *testing.T) {
 	d.MustPing()
 }
 
-// A signal that comes as soon as the daemon can be known to be there ends it as well as any later one.
+// A signal ends the daemon from the moment when it listens.
 func TestSignalRightAfterTheStart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -157,4 +158,57 @@ func TestSignalRightAfterTheStart(t *testing.T) {
 		d.Signal(syscall.SIGTERM)
 		d.WaitExit(0)
 	}
+}
+
+// Every shutdown request gets a reply. Each of many daemons gets four, while other clients ask for
+// the status, start services, are silent, or hang up.
+func TestEveryShutdownGetsItsReply(t *testing.T) {
+	t.Parallel()
+	needFiles(t, 500)
+	daemons, each := 50, 4
+	if raceEnabled || testing.Short() {
+		daemons = 10
+	}
+	workers(4, daemons, func(int) {
+		h := newHome(t)
+		port := h.Install("kv", Behaviour{FlushOnTerm: 50})
+		h.Install("slow", Behaviour{ListenNever: true})
+		d := startDaemon(t, h)
+		d.MustStart("kv", port)
+		stop := make(chan struct{})
+		hammer(d, stop)
+		askShutdown(d, connect(d, each))
+		close(stop)
+		d.WaitExit(0)
+	})
+}
+
+// hammer keeps a daemon busy. It may refuse these clients.
+func hammer(d *Daemon, stop chan struct{}) {
+	go ask(d.Addr, `{"request":"start-service","name":"slow"}`)
+	for _, line := range []string{`{"request":"status"}` + "\n", "", `{"request":"shut`, "no request\n"} {
+		go func() {
+			for {
+				if conn, err := net.Dial("tcp", d.Addr); err == nil {
+					io.WriteString(conn, line)
+					defer conn.Close()
+				}
+				select {
+				case <-stop:
+					return
+				case <-time.After(3 * time.Millisecond):
+				}
+			}
+		}()
+	}
+}
+
+// Clients that have connected but sent nothing when the last service ends are still answered.
+func TestLateShutdownIsAnswered(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, newHome(t))
+	late := connect(d, 8)
+	d.Ask(`{"request":"ping"}`)
+	askShutdown(d, late)
+	d.WaitExit(0)
 }

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Concurrent starts of one name make one process and get the same answer. So does a start of a running service.
+// Concurrent starts of one name make one process and get the same answer. So does a start of a
+// running service.
 func TestConcurrentStarts(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

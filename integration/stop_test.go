@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A stop is answered when nothing is left of the service, not before.
+// The reply to a stop comes when no process of the service remains, not before.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -16,7 +16,7 @@ func TestStop(t *testing.T) {
 		"plain":      {},
 		"grandchild": {Grandchild: true},
 		"flush":      {FlushOnTerm: 500, Grandchild: true},
-		"stubborn":   {IgnoreTerm: true, Grandchild: true}, // takes the whole grace
+		"stubborn":   {IgnoreTerm: true, Grandchild: true}, // for the whole grace
 	} {
 		port := h.Install(name, b)
 		t.Run(name, func(t *testing.T) {
@@ -35,10 +35,10 @@ func TestStop(t *testing.T) {
 				t.Errorf("port %d is still taken after the reply", port)
 			}
 			if status := d.Status(); strings.Contains(status, name) {
-				t.Errorf("there is an entry after the reply: %s", status)
+				t.Errorf("it is listed after the reply: %s", status)
 			}
 			if b.FlushOnTerm > 0 && h.Last(name, "flushed") == 0 {
-				t.Error("it was not left the time to flush")
+				t.Error("it did not get the time to flush")
 			}
 			if b.IgnoreTerm && h.Last(name, "term") == 0 {
 				t.Error("it was killed without a SIGTERM")
@@ -47,7 +47,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// SIGTERM goes to the whole group at once: the child goes while the leader still flushes.
+// SIGTERM goes to the whole group at once: the child ends while the leader still flushes.
 func TestStopSignalsTheGroup(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -58,14 +58,14 @@ func TestStopSignalsTheGroup(t *testing.T) {
 	stopped := d.CtlAsync("stop", "kv")
 	eventually(t, "the end of the child", func() bool { return !alive(child) })
 	if h.Last("kv", "flushed") != 0 {
-		t.Error("the child had to wait for its leader's end")
+		t.Error("the child ended after its leader")
 	}
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
 	want(t, "stop", <-stopped, okLine)
 	want(t, "status", d.Status(), statusLine())
 }
 
-// A start that comes after a stop waits for it, then makes a new process.
+// A start during a stop waits for it, then makes a new process.
 func TestStartDuringAStop(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -82,8 +82,8 @@ func TestStartDuringAStop(t *testing.T) {
 	}
 }
 
-// A shell without exec in front of a database ends at once when it gets SIGTERM, and the database needs a second. On a
-// stop it has that; after a crash it is killed at once.
+// A shell without exec ends at once on SIGTERM; its database needs a second. On a stop it gets that
+// time. After a crash of the shell it is killed at once.
 func TestChildThatFlushes(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

@@ -20,13 +20,13 @@ import (
 	"zr/internal/protocol"
 )
 
-// pretend serves as a daemon that does the same to every connection, after it has read a line.
+// pretend serves like a daemon that does the same after each line.
 func pretend(t *testing.T, do func(net.Conn)) (addr string) {
 	t.Helper()
 	return serve(t, func(_ string, c net.Conn) { do(c) })
 }
 
-// serve is pretend for a daemon to which the line matters.
+// serve serves like a daemon that does something after each line.
 func serve(t *testing.T, do func(line string, c net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,7 +50,7 @@ func serve(t *testing.T, do func(line string, c net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
-// A daemon that does not answer is 3, and so is one that hangs up or talks nonsense; each is told with what to do.
+// Without a reply, zrctl exits with 3 and says what to do.
 func TestNoReply(t *testing.T) {
 	t.Parallel()
 	says := func(words string) func(net.Conn) { return func(c net.Conn) { io.WriteString(c, words) } }
@@ -76,7 +76,7 @@ func TestNoReply(t *testing.T) {
 	}
 }
 
-// What answers, but not as zrd does, is another program.
+// An answer that is not from zrd is an error.
 func TestSomebodyElseAnswers(t *testing.T) {
 	t.Parallel()
 	addr := pretend(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n") })
@@ -84,8 +84,8 @@ func TestSomebodyElseAnswers(t *testing.T) {
 		" is not zrd: cannot read the reply: not a JSON object; say where zrd listens with -addr or $ZRD_ADDR\n", 3})
 }
 
-// Several names are worked on side by side, and their replies are printed in the order of the names, each as
-// soon as all before it are.
+// zrctl makes requests for several names side by side. It prints the replies in the order of the
+// names, each as soon as it can.
 func TestNamesSideBySide(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"start", "stop", "restart"} {
@@ -119,19 +119,19 @@ func TestNamesSideBySide(t *testing.T) {
 		cmd.Wait()
 		want(t, command, out.String(), first+errorLine("a")+errorLine("c")+first)
 		if len(asked) != 3 {
-			t.Errorf("%s: a name that is given twice was asked for twice", command)
+			t.Errorf("%s: two requests for one name", command)
 		}
 	}
 }
 
-// Very many names do not take all places of the daemon, which has 32.
+// Many names do not take all 32 places of the daemon.
 func TestManyNames(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int32
 	addr := serve(t, func(_ string, c net.Conn) {
 		for n, m := now.Add(1), most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(10 * time.Millisecond) // others come in the meantime
+		time.Sleep(10 * time.Millisecond) // meanwhile others come
 		now.Add(-1)
 		io.WriteString(c, okLine)
 	})
@@ -145,7 +145,7 @@ func TestManyNames(t *testing.T) {
 	}
 }
 
-// A restart whose stop fails prints that, and starts nothing.
+// If the stop of a restart fails, its reply is printed and nothing is started.
 func TestRestartThatCannotStop(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, func(line string, c net.Conn) {
@@ -157,7 +157,7 @@ func TestRestartThatCannotStop(t *testing.T) {
 	wantResult(t, "restart", ctl(t, "-addr", addr, "restart", "kv"), result{errorLine("it is still there"), "", 1})
 }
 
-// A service about which the daemon does not reply does not keep the others from being asked for.
+// If there is no reply about one service, the others are still asked for.
 func TestEveryNameIsAskedFor(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, func(line string, c net.Conn) {
@@ -169,7 +169,7 @@ func TestEveryNameIsAskedFor(t *testing.T) {
 		": the connection ended before a reply; if the daemon was ending, start it again with zrd\n", 3})
 }
 
-// A reply that cannot be printed is no success.
+// If a reply cannot be printed, zrctl exits with 1.
 func TestReplyThatCannotBePrinted(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -189,7 +189,7 @@ func TestReplyThatCannotBePrinted(t *testing.T) {
 	}
 }
 
-// A reply is printed as it came, with what this zrctl has never heard of.
+// A reply is printed byte for byte, even with unknown fields.
 func TestReplyAsItCame(t *testing.T) {
 	t.Parallel()
 	for line, exit := range map[string]int{
@@ -204,7 +204,7 @@ func TestReplyAsItCame(t *testing.T) {
 	}
 }
 
-// The request lines of each command, byte for byte. Those of several names come in any order.
+// The lines that each command sends, byte for byte. Those for several names come in any order.
 func TestRequestLines(t *testing.T) {
 	t.Parallel()
 	for args, lines := range map[string]string{
@@ -247,7 +247,7 @@ func TestRequestLines(t *testing.T) {
 	}
 }
 
-// What -o table makes of replies: sentences and aligned columns on standard output, errors on standard error.
+// -o table prints sentences and aligned columns on standard output, and errors on standard error.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -278,7 +278,7 @@ func TestTable(t *testing.T) {
 	d.WaitExit(0)
 }
 
-// An error in words says whose it is.
+// An error names its service.
 func TestErrorsAsATable(t *testing.T) {
 	t.Parallel()
 	for reply, errs := range map[string]string{
@@ -292,7 +292,8 @@ func TestErrorsAsATable(t *testing.T) {
 	}
 }
 
-// Verbose status, as a reply and as a table: of one that runs and one that waits for its restart.
+// The verbose status of a service that runs and of one that waits for its restart, as a reply and
+// as a table.
 func TestVerboseStatus(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -326,7 +327,7 @@ func TestVerboseStatus(t *testing.T) {
 	}
 }
 
-// A service that status is asked for is running, or the exit status is 1.
+// status NAME exits with 1 unless the service runs.
 func TestExitOfAStatus(t *testing.T) {
 	t.Parallel()
 	for status, exit := range map[string]int{"running": 0, "starting": 1, "failed": 1} {
@@ -337,7 +338,7 @@ func TestExitOfAStatus(t *testing.T) {
 	}
 }
 
-// Whatever a daemon says, a table and its errors are bounded lines of printable text.
+// A table and its errors are bounded lines of printable text, whatever the daemon sends.
 func TestTableOfAHostileDaemon(t *testing.T) {
 	t.Parallel()
 	const evil = "\x1b[2J\x7f\u009b1m\n\u202e"
@@ -355,13 +356,13 @@ func TestTableOfAHostileDaemon(t *testing.T) {
 		got := ctl(t, append([]string{"-addr", addr, "-o", "table"}, strings.Fields(args)...)...)
 		for line := range strings.Lines(got.out + got.errs) {
 			if line = strings.TrimSuffix(line, "\n"); line != protocol.Printable(line) || len(line) > 5000 {
-				t.Errorf("zrctl %q prints %.500q", args, line)
+				t.Errorf("zrctl %q printed %.500q", args, line)
 			}
 		}
 	}
 }
 
-// Columns are aligned, whatever the width of characters, and times are in words.
+// Columns are aligned for characters of any width, and times have units.
 func TestTableOfTimesAndWideCharacters(t *testing.T) {
 	t.Parallel()
 	seconds := func(n int) *int { return &n }
@@ -382,7 +383,7 @@ func TestTableOfTimesAndWideCharacters(t *testing.T) {
 		"kv    9200  running  7    3          3d4h    0         0         1        8s          é", ""}, "\n"))
 }
 
-// statusOf answers with a status of services that run.
+// statusOf answers that these services run.
 func statusOf(names ...string) func(string, net.Conn) {
 	var entries []string
 	for _, name := range names {

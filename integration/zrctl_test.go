@@ -23,7 +23,7 @@ func wantResult(t testing.TB, what string, got, wanted result) {
 
 const nameRule = "a package name is words of a-z and 0-9 joined by hyphens, the first character a letter"
 
-// Every command prints the reply as it came; 0 is for good news and 1 for bad.
+// Each command prints the reply as it came, and exits with 0 or 1.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -63,11 +63,11 @@ func TestCommands(t *testing.T) {
 	d.WaitExit(0)
 	wantNoDaemon(t, d.Ctl("ping"), d.Addr)
 	for _, command := range []string{"start", "stop", "restart"} {
-		wantNoDaemon(t, d.Ctl(command, "kv", "web", "nobody"), d.Addr) // it is said once
+		wantNoDaemon(t, d.Ctl(command, "kv", "web", "nobody"), d.Addr) // one error for all names
 	}
 }
 
-// A restart is another process; where none is, it is a start.
+// A restart makes another process. If there is none, it is a start.
 func TestRestartCommand(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -82,7 +82,7 @@ func TestRestartCommand(t *testing.T) {
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
 }
 
-// What a daemon says of a package that it does not find is explained as far as zrctl can see.
+// zrctl explains why the daemon does not find a package, as far as it can see.
 func TestHintsAboutPackages(t *testing.T) {
 	t.Parallel()
 	h, other := newHome(t), newHome(t)
@@ -103,14 +103,14 @@ func TestHintsAboutPackages(t *testing.T) {
 	for _, row := range []struct{ home, args, hint string }{
 		{ours, "start Upper", "hint: " + nameRule},
 		{ours, "start kv-", "hint: " + nameRule},
-		{ours, "start linked", ""}, // the daemon says it all
+		{ours, "start linked", ""}, // the error of the daemon is enough
 		{"ZR_HOME=" + other.Dir, "start kv", "hint: " + other.Dir + "/modules/kv.json is there, but the daemon's home is another: it is what its -home or $ZR_HOME says"},
 		{ours, "start library", "hint: store/library" + definition + "a section [service] with port = NUMBER"},
 		{ours, "start portless", "hint: store/portless" + definition + "port = NUMBER below [service]"},
 		{ours, "restart data", "hint: store/data" + definition + `binary = "PROGRAM" above [service]`},
 		{ours, "stop lsited", "hint: lsited was not running; there is no " + h.Dir + "/modules/lsited.json"},
 		{ours, "stop listed", ""},
-		{"ZR_HOME=" + h.Dir + "/nothing", "stop lsited", ""}, // it may be installed in the daemon's home
+		{"ZR_HOME=" + h.Dir + "/nothing", "stop lsited", ""}, // it may be in the home of the daemon
 		{ours, "-o table status Upper", "Upper is not running; " + nameRule},
 		{ours, "-o table status lsited", "lsited is not running; there is no " + h.Dir + "/modules/lsited.json"},
 		{"ZR_HOME=" + h.Dir + "/nothing", "-o table status lsited", "lsited is not running; if it is installed, start it with: zrctl start lsited"},
@@ -118,10 +118,10 @@ func TestHintsAboutPackages(t *testing.T) {
 		want(t, row.home+" zrctl "+row.args, strings.TrimSuffix(d.CtlWith(row.home, strings.Fields(row.args)...).errs, "\n"), row.hint)
 	}
 	d.Start("listed")
-	want(t, "stop of a service of another home", d.CtlWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
+	want(t, "stop of a service in another home", d.CtlWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
 }
 
-// The home in a hint is the one that a daemon would take from here.
+// The home in a hint is the one that a daemon would use with this environment.
 func TestHomeInAHint(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
@@ -140,7 +140,7 @@ func TestHomeInAHint(t *testing.T) {
 	}
 }
 
-// wantNoDaemon wants exit status 3, and one line that says what to do.
+// wantNoDaemon wants exit status 3 and a line that says what to do.
 func wantNoDaemon(t *testing.T, got result, addr string) {
 	t.Helper()
 	wantResult(t, "without a daemon", got, result{"", "error: no daemon on " + addr +
@@ -172,7 +172,7 @@ func TestAddressOfTheDaemon(t *testing.T) {
 	}
 }
 
-// $ZRCTL_FORMAT is what -o says if it is absent.
+// $ZRCTL_FORMAT is the default of -o.
 func TestFormatVariable(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
@@ -185,8 +185,8 @@ func TestFormatVariable(t *testing.T) {
 		result{"", `error: -o or $ZRCTL_FORMAT: "xml" is neither json nor table; see zrctl -h` + "\n", 2})
 }
 
-// What makes no sense is told on standard error, exits with 2, and is not sent: there is no daemon, which
-// would be 3.
+// A usage error is on standard error, with exit status 2. Nothing is sent: without a daemon, that
+// would exit with 3.
 func TestUsageErrorsOfTheClient(t *testing.T) {
 	t.Parallel()
 	nobody := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -223,7 +223,7 @@ func TestUsageErrorsOfTheClient(t *testing.T) {
 	wantResult(t, "start ''", ctl(t, "-addr", nobody, "start", "kv", ""), result{"", "error: an empty name; see zrctl -h\n", 2})
 }
 
-// Help goes to standard output, and shows an example of every command.
+// Help is on standard output, with an example of each command.
 func TestUsageOfTheClient(t *testing.T) {
 	t.Parallel()
 	wanted := ctl(t, "-h")

@@ -10,21 +10,21 @@ import (
 	"testing"
 )
 
-// in makes a command run in another world, as the user with this number; see fake/world_linux.go. The test is skipped
-// where that cannot be.
-func in(t *testing.T, world string, uid int, cmd *exec.Cmd) *exec.Cmd {
+// with makes a command run in a setting as a user; see fake/settings_linux.go. It skips the test
+// where that is impossible.
+func with(t *testing.T, setting string, uid int, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can make a world of its own: ", world)
+		t.Skip("only root can make the setting ", setting)
 	}
-	args := func(args ...string) []string { return append([]string{"in", world, strconv.Itoa(uid)}, args...) }
+	args := func(args ...string) []string { return append([]string{"with", setting, strconv.Itoa(uid)}, args...) }
 	if out, err := exec.Command(fakePath, args(zrctlPath, "-version")...).CombinedOutput(); err != nil {
-		t.Skipf("cannot make the world %s: %v: %s", world, err, out)
+		t.Skipf("cannot make the setting %s: %v: %s", setting, err, out)
 	}
 	return exec.Command(fakePath, args(cmd.Args...)...)
 }
 
-// spareUser is the number of a user that has no process, and a home that it may use.
+// spareUser returns the number of a user without processes, and a home for that user.
 func spareUser(t *testing.T) (int, *Home) {
 	t.Helper()
 	return 200_000 + rand.IntN(1_000_000), newHome(t)
@@ -40,12 +40,12 @@ func (h *Home) InstallFor(name string, b Behaviour, extra ...string) int {
 	return port
 }
 
-// startWithoutCgroups is startDaemon where zrd can make no cgroups: for an ordinary user mostly everywhere.
+// startWithoutCgroups is startDaemon where zrd cannot make cgroups. Most ordinary users cannot.
 func startWithoutCgroups(t *testing.T, h *Home, args ...string) *Daemon {
 	t.Helper()
 	cmd := daemonCommand(h, args...)
 	if os.Geteuid() == 0 {
-		cmd = in(t, "no-cgroups", 0, cmd)
+		cmd = with(t, "no-cgroups", 0, cmd)
 	}
 	d := startCommand(t, h, cmd)
 	if line, dir := d.containment(); dir != "" {
@@ -54,7 +54,7 @@ func startWithoutCgroups(t *testing.T, h *Home, args ...string) *Daemon {
 	return d
 }
 
-// Where there are no cgroups the log says why, and services live and end all the same.
+// Without cgroups the log says why, and services are ended by process group.
 func TestWithoutCgroups(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -75,27 +75,28 @@ func TestWithoutCgroups(t *testing.T) {
 	wantGone(t, "after the stop", child)
 }
 
-// A service that its own user may not look into, and that /proc does not even show, is taken for itself.
+// A service that zrd cannot look into, and that /proc does not show to zrd, is not taken for
+// another process.
 func TestHiddenService(t *testing.T) {
 	t.Parallel()
 	uid, h := spareUser(t)
 	port := h.InstallFor("kv", Behaviour{Undumpable: true, Grandchild: true})
-	d := startCommand(t, h, in(t, "hidepid", uid, daemonCommand(h, "-health-interval", "100ms")))
+	d := startCommand(t, h, with(t, "hidepid", uid, daemonCommand(h, "-health-interval", "100ms")))
 	d.MustStart("kv", port)
 	wantChecks(t, h, "kv", 3)
 	d.WantNoFailure("kv")
 	d.MustStop("kv")
 }
 
-// wantChecks waits for some more checks of a service that runs.
+// wantChecks waits for n more checks of a service.
 func wantChecks(t testing.TB, h *Home, name string, n int) {
 	t.Helper()
 	before := len(h.Pids(name, "get"))
 	eventually(t, "more checks of "+name, func() bool { return len(h.Pids(name, "get")) >= before+n })
 }
 
-// A service whose main thread has ended, or that of a child which serves, is alive, its listener is its own, and it
-// can be stopped.
+// A service, or its child, whose main thread has exited is alive, has its listener, and can be
+// stopped.
 func TestMainThreadExits(t *testing.T) {
 	t.Parallel()
 	for name, b := range map[string]Behaviour{"its own": {MainExits: true}, "a child's": {MainExits: true, GrandchildServes: true}} {
@@ -112,19 +113,20 @@ func TestMainThreadExits(t *testing.T) {
 			d.WantNoFailure("kv")
 			d.MustStop("kv")
 			if !free(port) {
-				t.Error("it still has its port")
+				t.Error("its port is not free")
 			}
 		})
 	}
 }
 
-// A service makes as many processes as its user may have. The daemon of this user answers, and watches the others: what
-// crashes meanwhile is back once there is room again.
+// A service makes as many processes as its user may have. The daemon, which is the same user's,
+// answers and checks other services. A service that crashes meanwhile is restarted when there is
+// room again.
 func TestForkBomb(t *testing.T) {
 	t.Parallel()
 	uid, h := spareUser(t)
 	kv, bomb := h.InstallFor("kv", Behaviour{}), h.InstallFor("bomb", Behaviour{Bomb: true})
-	d := startCommand(t, h, in(t, "few-processes", uid, daemonCommand(h, "-health-interval", "200ms")))
+	d := startCommand(t, h, with(t, "few-processes", uid, daemonCommand(h, "-health-interval", "200ms")))
 	wantLimit(t, d.Pid(), uid)
 	d.MustStart("kv", kv)
 	d.MustStart("bomb", bomb)
@@ -134,20 +136,20 @@ func TestForkBomb(t *testing.T) {
 	}
 	wantChecks(t, h, "kv", 3)
 	first := h.Kill("kv")
-	eventually(t, "a restart that finds no room, or the end of the bomb", func() bool {
+	eventually(t, "a restart without room, or the end of the bomb", func() bool {
 		return d.Details("kv").Failures >= 2 || d.Details("bomb").Failures > 0
 	})
 	h.Behave("bomb", Behaviour{})
 	d.MustStop("bomb")
 	d.WaitBack("kv", first)
-	// The killed processes count against the limit until init has reaped them.
-	eventually(t, "a start of the service that no longer forks", func() bool {
+	// Killed processes count until init has reaped them.
+	eventually(t, "a start of bomb", func() bool {
 		return d.Start("bomb") == portLine(bomb)
 	})
 	want(t, "status", d.Status(), statusLine(entry("bomb", bomb, "running"), entry("kv", kv, "running")))
 }
 
-// wantLimit fails unless a process is this user's, may do nothing special, and has a limit on its processes.
+// wantLimit fails unless a process has this user, no capabilities, and a limit on its processes.
 func wantLimit(t *testing.T, pid, uid int) {
 	t.Helper()
 	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
@@ -162,6 +164,6 @@ func wantLimit(t *testing.T, pid, uid int) {
 	}
 	user, capabilities := procStatus(t, pid, "Uid"), strings.Trim(procStatus(t, pid, "CapEff"), "0")
 	if len(strings.Fields(line)) != 5 || strings.Contains(line, "unlimited") || user != strconv.Itoa(uid) || capabilities != "" {
-		t.Fatalf("the limit is not in force: %q, user %s, capabilities %q", line, user, capabilities)
+		t.Fatalf("limit %q, user %s, capabilities %q", line, user, capabilities)
 	}
 }
