@@ -152,44 +152,19 @@ func TestStandardErrorOfAService(t *testing.T) {
 	}
 }
 
+// A service has the daemon's standard output only with -service-stdout=inherit.
 func TestServiceStdout(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name     string
-		args     []string
-		inherits bool
-	}{
-		{"default", nil, false},
-		{"null", []string{"-service-stdout=null"}, false},
-		{"inherit", []string{"-service-stdout=inherit"}, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			h := newHome(t)
-			port := h.Install("kv", Behaviour{Say: "kv has something to say"})
-			out, err := os.Create(filepath.Join(t.TempDir(), "out"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer out.Close()
-			cmd := daemonCommand(h, c.args...)
-			cmd.Stdout = out
-			d := startCommand(t, h, cmd)
-			d.MustStart("kv", port)
-			wantFile, wantText := os.DevNull, ""
-			if c.inherits {
-				wantFile, wantText = out.Name(), "kv has something to say\n"
-			}
-			file, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/1", h.Last("kv", "start")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			want(t, "the standard output of kv", file, wantFile)
-			text, err := os.ReadFile(out.Name())
-			if err != nil {
-				t.Fatal(err)
-			}
-			want(t, "what it said there", string(text), wantText)
-		})
+	for option, wanted := range map[string]string{"": "", "-service-stdout=null": "", "-service-stdout=inherit": "hello\n"} {
+		h := newHome(t)
+		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		cmd := daemonCommand(h, strings.Fields(option)...)
+		cmd.Stdout = out
+		startCommand(t, h, cmd).MustStart("kv", h.Install("kv", Behaviour{Say: "hello"}))
+		want(t, "standard output with "+option, readFile(t, out.Name()), wanted)
 	}
 }

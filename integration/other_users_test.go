@@ -114,48 +114,8 @@ func TestReusedPortIsNotRoot(t *testing.T) {
 // refusal.
 func TestOtherUsersDoNotDelayRoot(t *testing.T) {
 	t.Parallel()
-	refusal := denied(t, nobody)
-	attacks := map[string]func(t *testing.T, d *Daemon, end time.Time){
-		"silent": func(t *testing.T, d *Daemon, _ time.Time) {
-			workers(32, crowdSize(t)*4/5, func(int) {
-				if conn, err := dialAs(t, nobody, d.Addr, nil); err == nil {
-					t.Cleanup(func() { conn.Close() })
-				}
-			})
-		},
-		"asking": func(t *testing.T, d *Daemon, end time.Time) {
-			together(32, func(int) {
-				for n := 0; time.Now().Before(end); n++ {
-					conn, err := dialAs(t, nobody, d.Addr, nil)
-					if err != nil {
-						continue
-					}
-					io.WriteString(conn, `{"request":"ping"}`+"\n")
-					reply, err := io.ReadAll(conn)
-					if err == nil {
-						want(t, "the reply to a second user", string(reply), refusal)
-					}
-					conn.Close()
-				}
-			})
-		},
-		"endless": func(t *testing.T, d *Daemon, end time.Time) {
-			piece := []byte(strings.Repeat("x", 16<<10))
-			together(32, func(int) {
-				for time.Now().Before(end) {
-					conn, err := dialAs(t, nobody, d.Addr, nil)
-					for err == nil && time.Now().Before(end) {
-						_, err = conn.Write(piece)
-					}
-					if conn != nil {
-						conn.Close()
-					}
-				}
-			})
-		},
-	}
 	uidOf(t, nobody)
-	for name, attack := range attacks {
+	for name, attack := range map[string]func(*testing.T, *Daemon, time.Time){"silent": holdAsNobody, "asking": pingAsNobody, "endless": sendAsNobody} {
 		t.Run(name, func(t *testing.T) { // not in parallel, because each needs thousands of descriptors
 			d := startDaemon(t, newHome(t))
 			pings := startPings(d)
@@ -168,6 +128,49 @@ func TestOtherUsersDoNotDelayRoot(t *testing.T) {
 			}
 		})
 	}
+}
+
+// holdAsNobody holds thousands of silent connections.
+func holdAsNobody(t *testing.T, d *Daemon, _ time.Time) {
+	workers(32, crowdSize(t)*4/5, func(int) {
+		if conn, err := dialAs(t, nobody, d.Addr, nil); err == nil {
+			t.Cleanup(func() { conn.Close() })
+		}
+	})
+}
+
+// pingAsNobody pings until end.
+func pingAsNobody(t *testing.T, d *Daemon, end time.Time) {
+	refusal := denied(t, nobody)
+	together(32, func(int) {
+		for time.Now().Before(end) {
+			conn, err := dialAs(t, nobody, d.Addr, nil)
+			if err != nil {
+				continue
+			}
+			io.WriteString(conn, `{"request":"ping"}`+"\n")
+			if reply, err := io.ReadAll(conn); err == nil {
+				want(t, "the reply to a second user", string(reply), refusal)
+			}
+			conn.Close()
+		}
+	})
+}
+
+// sendAsNobody sends lines without end, until end.
+func sendAsNobody(t *testing.T, d *Daemon, end time.Time) {
+	piece := []byte(strings.Repeat("x", 16<<10))
+	together(32, func(int) {
+		for time.Now().Before(end) {
+			conn, err := dialAs(t, nobody, d.Addr, nil)
+			for err == nil && time.Now().Before(end) {
+				_, err = conn.Write(piece)
+			}
+			if conn != nil {
+				conn.Close()
+			}
+		}
+	})
 }
 
 // All users that a user namespace does not know have one number there. zrd denies it, even if it is

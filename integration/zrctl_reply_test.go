@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -218,26 +219,15 @@ func TestRequestLines(t *testing.T) {
 		"start kv kv":  `{"request":"start-service","name":"kv"}`,
 		"shutdown":     `{"request":"shutdown"}`,
 	} {
+		var mu sync.Mutex
 		var got []string
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.(*net.TCPListener).SetDeadline(time.Now().Add(limit))
-		done := make(chan result)
-		go func() { done <- ctl(t, append([]string{"-addr", l.Addr().String()}, strings.Fields(args)...)...) }()
-		for range strings.Fields(lines) {
-			conn, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			line, _ := bufio.NewReader(conn).ReadString('\n')
+		addr := serve(t, func(line string, c net.Conn) {
+			mu.Lock()
 			got = append(got, strings.TrimSuffix(line, "\n"))
-			io.WriteString(conn, okLine)
-			conn.Close()
-		}
-		<-done
-		l.Close()
+			mu.Unlock()
+			io.WriteString(c, okLine)
+		})
+		ctl(t, append([]string{"-addr", addr}, strings.Fields(args)...)...)
 		wanted := strings.Fields(lines)
 		if args != "restart kv" {
 			slices.Sort(got)
