@@ -235,7 +235,7 @@ func (d *Daemon) wantDown() {
 	})
 	for _, name := range []string{"kv", "web"} {
 		if pid := d.Home.Last(name, "start"); pid != 0 && alive(pid) {
-			d.t.Errorf("process %[2]d of %[1]s is alive", name, pid)
+			d.t.Errorf("process %d of %s is alive", pid, name)
 		}
 	}
 }

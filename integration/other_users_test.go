@@ -124,7 +124,7 @@ func TestOtherUsersDoNotDelayRoot(t *testing.T) {
 			median, worst := times[len(times)/2], times[len(times)-1]
 			t.Logf("%d pings of root's: median %v, worst %v", len(times), median, worst)
 			if median > time.Second {
-				t.Errorf("the median ping of root's took %v", median)
+				t.Errorf("the median ping of root took %v", median)
 			}
 		})
 	}
