@@ -38,8 +38,8 @@ func TestExitsAreNoticedAtOnce(t *testing.T) {
 			syscall.Kill(first, row.sig)
 			s := d.WaitBack(name, first)
 			want(t, "the failure of "+name, s.Why(), row.why)
-			if s.Failures != 1 || s.Restarts != 1 {
-				t.Errorf("%s has %d failures and %d restarts", name, s.Failures, s.Restarts)
+			if s.Restarts != 1 {
+				t.Errorf("%s was restarted %d times", name, s.Restarts)
 			}
 			want(t, name, d.Start(name), portLine(port))
 			wantGone(t, "after the restart", h.Pids(name, "child")...)
@@ -75,7 +75,7 @@ func TestGivenUpAfterFiveFailures(t *testing.T) {
 	d.WaitDetails("steady", "no failures", func(s Details) bool { return s.Failures == 0 })
 	h.Behave("flap", Behaviour{})
 	d.MustStart("flap", flap)
-	if s := d.Crash("flap"); s.Failures != 1 {
+	if s := d.Crash("flap"); s.Failures > 1 || s.Restarts != 1 {
 		t.Errorf("after a new start and a crash: %+v", s)
 	}
 	d.MustStop("broken")
