@@ -14,7 +14,7 @@ type Behaviour struct {
 	Raw              string `json:",omitempty"` // written instead of an answer
 	Hang             bool   `json:",omitempty"` // accepts connections and does not answer
 	Reset            bool   `json:",omitempty"` // resets connections
-	Trickle          bool   `json:",omitempty"` // one byte of the answer every 300 ms
+	Trickle          bool   `json:",omitempty"` // one byte of the answer a second
 	Endless          bool   `json:",omitempty"` // an answer without end
 	AnswerAfter      int    `json:",omitempty"` // before it answers
 	Pieces           bool   `json:",omitempty"` // pieces of an answer, 50 ms apart; a broken pipe ends it

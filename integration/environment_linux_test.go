@@ -20,8 +20,7 @@ func plainService(t *testing.T, d *Daemon) int {
 	if _, err := exec.LookPath("sleep"); err != nil {
 		t.Skip("no sleep(1): ", err)
 	}
-	d.Home.Install("plain", Behaviour{})
-	replace(t, filepath.Join(d.Home.folder("plain"), "fake"), "#!/bin/sh\nexec sleep 60\n", 0o755)
+	d.Home.InstallScript("plain", "#!/bin/sh\nexec sleep 60\n")
 	go d.Ctl("start", "plain")
 	pid := 0
 	eventually(t, "the plain service", func() bool {
@@ -142,11 +141,10 @@ func TestEnvironmentOfAService(t *testing.T) {
 func TestStandardErrorOfAService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	h.Install("loud", Behaviour{})
-	replace(t, filepath.Join(h.folder("loud"), "fake"), "#!/bin/sh\necho on standard output\necho \"on standard error: $0 $*\" >&2\nexit 4\n", 0o755)
+	h.InstallScript("loud", "#!/bin/sh\necho on standard output\necho \"on standard error: $0 $*\" >&2\nexit 4\n")
 	d := startDaemon(t, h)
 	want(t, "start", d.Start("loud"), errorLine("service 'loud' exited before it was healthy: exit status 4"))
-	d.WaitLog(fmt.Sprintf("on standard error: %s --listen=:", filepath.Join(h.folder("loud"), "fake")))
+	d.WaitLog(fmt.Sprintf("on standard error: %s --listen=:", filepath.Join(h.folder("loud"), "serve")))
 	if strings.Contains(d.Log.String(), "on standard output") {
 		t.Error("standard output is in the log")
 	}

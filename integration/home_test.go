@@ -70,6 +70,16 @@ func (h *Home) InstallAt(name string, port int, b Behaviour, extra ...string) {
 	h.Write(fmt.Sprintf("modules/%s.json", name), `{"schema":1,"current":"1.0.0","active":true,"versions":{}}`)
 }
 
+// InstallScript is Install with a shell script as the program. The fake is beside it.
+func (h *Home) InstallScript(name, script string, extra ...string) (port int) {
+	h.t.Helper()
+	port = h.Install(name, Behaviour{}, extra...)
+	definition := fmt.Sprintf("store/%s/1.0.0/package.toml", name)
+	h.Write(definition, strings.ReplaceAll(readFile(h.t, filepath.Join(h.Dir, definition)), "fake", "serve"))
+	write(h.t, filepath.Join(h.folder(name), "serve"), script)
+	return port
+}
+
 // Behave changes what an installed fake does, mostly from the next connection or start.
 func (h *Home) Behave(name string, b Behaviour) {
 	h.t.Helper()

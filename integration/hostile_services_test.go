@@ -182,13 +182,14 @@ func matches(pattern, text string) bool {
 // listens in the 20 s that it has until SIGKILL, and must not be taken for the next process.
 func listensTooLate(d *Daemon) {
 	h := d.Home
-	d.MustStart("late", h.Install("late", Behaviour{}, `start-timeout = "10s"`, `stop-timeout = "20s"`))
-	h.Behave("late", Behaviour{ListenNever: true, IgnoreTerm: true})
+	port := h.Install("late", Behaviour{})
+	d.MustStart("late", port)
+	h.InstallAt("late", port, Behaviour{ListenNever: true, IgnoreTerm: true}, `start-timeout = "10s"`, `stop-timeout = "20s"`)
 	first := h.Kill("late")
 	eventually(d.t, "the restart of late", func() bool { return h.Last("late", "start") != first })
 	second := h.Last("late", "start")
 	d.WaitFailures("late", 2)
-	h.Behave("late", Behaviour{})
+	h.InstallAt("late", port, Behaviour{})
 	eventually(d.t, "late listens", func() bool { return h.Last("late", "listen") == second })
 	if s := d.Details("late"); s.Status == "running" && s.PID == second {
 		d.t.Errorf("late is running as the process that listened too late: %+v", s)

@@ -138,7 +138,7 @@ func readFile(t testing.TB, path string) string {
 }
 
 // write writes an executable file, and makes the folders above it.
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

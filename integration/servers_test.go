@@ -3,8 +3,6 @@
 package integration
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,15 +65,10 @@ func TestRealServers(t *testing.T) {
 			t.Parallel()
 			need(t, server.program)
 			h := newHome(t)
-			port := freePort(t)
-			h.Write("modules/real.json", goodReceipt)
-			h.Write("store/real/1.0.0/package.toml", fmt.Sprintf("binary = \"serve\"\n[service]\nport = %d\nhealth = \"/index.html\"\nstart-timeout = \"1m\"\n", port))
+			port := h.InstallScript("real", header+server.script+"\n", `health = "/index.html"`)
 			h.Write("store/real/1.0.0/index.html", strings.Repeat("x", server.page))
 			h.Write("store/real/1.0.0/app.py", "def app(environ, start):\n    start('200 OK', [])\n    return [b'ok']\n")
 			h.Write("store/real/1.0.0/asgi.py", asgi)
-			if err := writeFile(filepath.Join(h.folder("real"), "serve"), header+server.script+"\n", 0o755); err != nil {
-				t.Fatal(err)
-			}
 			clock := h.Install("clock", Behaviour{})
 			d := startDaemon(t, h, "-health-interval", "200ms")
 			d.MustStart("clock", clock)

@@ -17,8 +17,7 @@ const talkative = "#!/bin/sh\necho out\necho err >&2\nexit 4\n"
 func TestServiceLog(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	h.Install("kv", Behaviour{})
-	replace(t, filepath.Join(h.folder("kv"), "fake"), talkative, 0o755)
+	h.InstallScript("kv", talkative)
 	dir := t.TempDir()
 	d := startDaemon(t, h, "-service-log", dir)
 	log, old := filepath.Join(dir, "kv.log"), filepath.Join(dir, "kv.log.1")
@@ -66,12 +65,7 @@ func TestServiceLogThatCannotBeOpened(t *testing.T) {
 func TestWorkingDirectory(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	port := h.Install("kv", Behaviour{})
-	script := filepath.Join(h.folder("kv"), "serve")
-	if err := writeFile(script, "#!/bin/sh\npwd -P > here\nexec \"${0%serve}fake\" \"$@\"\n", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	h.Write("store/kv/1.0.0/package.toml", fmt.Sprintf("binary = \"serve\"\n[service]\nport = %d\n", port))
+	port := h.InstallScript("kv", "#!/bin/sh\npwd -P > here\nexec \"${0%serve}fake\" \"$@\"\n")
 	cmd := daemonCommand(h)
 	cmd.Dir = filepath.Join(t.TempDir(), "gone")
 	if err := os.Mkdir(cmd.Dir, 0o755); err != nil {

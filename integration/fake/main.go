@@ -323,7 +323,7 @@ func answer(conn net.Conn) {
 			if _, err := conn.Write([]byte(reply[i : i+1])); err != nil {
 				return
 			}
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(time.Second)
 		}
 	case b.Endless:
 		for {
