@@ -23,11 +23,12 @@ func (d *Daemon) logOf(name string) string {
 	return lines.String()
 }
 
-// wantLog waits until the log of a service matches this regular expression.
+// wantLog fails unless the lines about a service match this regular expression.
 func (d *Daemon) wantLog(name, pattern string) {
 	d.t.Helper()
-	whole := regexp.MustCompile("^" + pattern + "$")
-	eventually(d.t, "the log of "+name, func() bool { return whole.MatchString(d.logOf(name)) })
+	if log := d.logOf(name); !regexp.MustCompile("^" + pattern + "$").MatchString(log) {
+		d.t.Errorf("the log of %s:\n%s\nwant\n%s", name, log, pattern)
+	}
 }
 
 // The words of the log, and the seconds of the back-off. Other tests look at the status and at
@@ -56,7 +57,7 @@ func TestLogLines(t *testing.T) {
 	failure(t, d.Start("kv"))
 	d.Signal(syscall.SIGTERM)
 	d.WaitExit(0)
-	<-d.mute
+	<-d.mute // the log is complete
 
 	started := func(name string, port int) string {
 		return fmt.Sprintf("daemon: started service '%s' on port %d\n", name, port)

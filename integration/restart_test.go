@@ -22,7 +22,7 @@ func TestExitsAreNoticedAtOnce(t *testing.T) {
 		sig syscall.Signal
 		why string
 	}{
-		"crash":      {Behaviour{CrashAfter: 1000}, 0, "exit status 3"},
+		"crash":      {Behaviour{CrashAfter: 3000}, 0, "exit status 3"},
 		"killed":     {Behaviour{Grandchild: true}, syscall.SIGKILL, "signal: killed"},
 		"terminated": {Behaviour{}, syscall.SIGTERM, "signal: terminated"},
 		"flushed":    {Behaviour{FlushOnTerm: 10}, syscall.SIGTERM, "exit status 0"},
@@ -53,7 +53,8 @@ func TestExitsAreNoticedAtOnce(t *testing.T) {
 func TestGivenUpAfterFiveFailures(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	flap, broken, steady := h.Install("flap", Behaviour{CrashAfter: 800}), h.Install("broken", Behaviour{}), h.Install("steady", Behaviour{})
+	flap := h.Install("flap", Behaviour{CrashAfter: 2000}, `start-timeout = "1m"`)
+	broken, steady := h.Install("broken", Behaviour{}), h.Install("steady", Behaviour{})
 	d := startDaemon(t, h)
 	d.MustStart("flap", flap)
 	d.MustStart("broken", broken)
