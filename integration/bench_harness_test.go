@@ -21,8 +21,8 @@ import (
 	"unsafe"
 )
 
-// installed holds the programs as the README's command installs them, static and without the race
-// detector, and the one that they are measured against.
+// installed builds the programs as the README's command installs them, static and without the race
+// detector, and the program that they are compared with.
 var installed = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(filepath.Dir(zrdPath), "installed") // TestMain removes it
 	build := exec.Command("go", "build", "-o", dir+"/", "zr/zrd", "zr/zrctl", "zr/integration/bare")
@@ -94,7 +94,7 @@ func startLoop(b *testing.B) (addr string, pid int) {
 	return strings.TrimSpace(line), cmd.Process.Pid
 }
 
-// cpuTime is the processor time that a process has taken, to the nanosecond.
+// cpuTime returns the processor time that a process has used, to the nanosecond.
 func cpuTime(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	const schedClock = 2 // CPUCLOCK_SCHED of the clock ids that are made from process ids
@@ -105,7 +105,7 @@ func cpuTime(b *testing.B, pid int) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// procNumber is a number of /proc/PID/status: "Threads", or "VmRSS" in kB.
+// procNumber returns a number from /proc/PID/status: "Threads", or "VmRSS" in kB.
 func procNumber(b *testing.B, pid int, field string) int {
 	b.Helper()
 	n, err := strconv.Atoi(procStatus(b, pid, field))
@@ -115,7 +115,7 @@ func procNumber(b *testing.B, pid int, field string) int {
 	return n
 }
 
-// exchange sends a line and reads the whole answer: the client of every figure.
+// exchange sends a line and reads the whole answer. It is the client of every figure.
 func exchange(addr, line string) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -134,10 +134,10 @@ const (
 	askStatus = `{"request":"status"}` + "\n"
 )
 
-// ping is an exchange that must succeed.
+// ping makes an exchange that must succeed.
 func ping(addr string) error {
 	answer, err := exchange(addr, askPing)
-	if err == nil && answer != `{"ok":true}`+"\n" {
+	if err == nil && answer != okLine {
 		err = fmt.Errorf("ping: %q", answer)
 	}
 	return err
@@ -152,7 +152,7 @@ func fetch(port int) error {
 	return err
 }
 
-// each runs do for every item, from so many goroutines at once.
+// each runs do for every item in so many goroutines.
 func each[T any](b *testing.B, items []T, clients int, do func(T) error) {
 	b.Helper()
 	queue := make(chan T, len(items))
@@ -176,9 +176,8 @@ func each[T any](b *testing.B, items []T, clients int, do func(T) error) {
 	}
 }
 
-// startAll and stopAll are requests for all of these services from 8 clients. Of a
-// thousand free ports one may be taken by somebody else meanwhile: that
-// service moves to another.
+// startAll starts these services from 8 clients. Of a thousand free ports, another program may have
+// taken one. That service gets another port.
 func startAll(b *testing.B, d *Daemon, names []string) {
 	b.Helper()
 	each(b, names, 8, func(name string) error {
@@ -191,6 +190,7 @@ func startAll(b *testing.B, d *Daemon, names []string) {
 	})
 }
 
+// stopAll stops these services from 8 clients.
 func stopAll(b *testing.B, d *Daemon, names []string) {
 	b.Helper()
 	each(b, names, 8, func(name string) error { return request(d, "stop-service", name) })
@@ -204,7 +204,7 @@ func request(d *Daemon, what, name string) error {
 	return err
 }
 
-// A sample is a list of measured times of one kind.
+// A sample is a list of times that were measured.
 type sample []time.Duration
 
 func (s *sample) time(do func() error) error {
@@ -219,11 +219,10 @@ func (s sample) median() time.Duration {
 	return s[len(s)/2]
 }
 
-// report prints a figure in some unit, the least that the system takes for the same, and
-// how many times that it is.
+// report prints a figure in a unit, the limit of the system for the same work, and the ratio.
 func report(b *testing.B, name string, figure, limit, unit time.Duration) {
 	b.ReportMetric(float64(figure)/float64(unit), name)
 	b.ReportMetric(float64(limit)/float64(unit), "limit-"+name)
 	b.ReportMetric(float64(figure)/float64(limit), "x-limit-"+name)
-	b.ReportMetric(0, "ns/op") // of all that the benchmark does: no figure
+	b.ReportMetric(0, "ns/op") // of the whole benchmark, which means nothing
 }

@@ -15,13 +15,13 @@ import (
 )
 
 // The figures of README.md's table, each beside its limit: the same done by a
-// program that does nothing else, in the same run on the same machine. Compare the ratios; the
-// figures themselves are the machine's.
+// program that does nothing else, in the same run on the same machine. Compare the ratios: the
+// figures depend on the machine.
 //
 //	go test ./integration -run '^$' -bench .
 
-// BenchmarkPing is the daemon's processor time for one ping on a new
-// connection, from one client; the limit is an empty accept loop.
+// BenchmarkPing measures the processor time of the daemon for a ping on a new connection, from one
+// client. The limit is an empty accept loop.
 func BenchmarkPing(b *testing.B) {
 	const block = 500 // pings, for each in turn
 	d := benchDaemon(b, newHome(b))
@@ -45,8 +45,8 @@ func BenchmarkPing(b *testing.B) {
 	report(b, "cpu-us/ping", ours.median(), bare.median(), time.Microsecond)
 }
 
-// BenchmarkPings is how many pings a second 32 clients get through, and what
-// each costs the daemon then; the limit is an empty accept loop.
+// BenchmarkPings measures how many pings a second 32 clients make, and the processor time of the
+// daemon for each. The limit is an empty accept loop.
 func BenchmarkPings(b *testing.B) {
 	const block = 3000
 	d := benchDaemon(b, newHome(b))
@@ -71,8 +71,8 @@ func BenchmarkPings(b *testing.B) {
 	report(b, "cpu-us/ping", oursCPU.median(), bareCPU.median(), time.Microsecond)
 }
 
-// BenchmarkStart is how long after a service listens its start is answered; the
-// limit is one probe of it.
+// BenchmarkStart measures the time from when a service listens to the reply of its start. The limit
+// is one probe.
 func BenchmarkStart(b *testing.B) {
 	for _, ready := range []int{0, 5, 25, 130, 330} {
 		b.Run(fmt.Sprintf("ready=%dms", ready), func(b *testing.B) {
@@ -113,8 +113,8 @@ func startLate(b *testing.B, d *Daemon, folder string) time.Duration {
 	return answered.Sub(time.Unix(0, since))
 }
 
-// BenchmarkRestart is the time from the SIGKILL of a healthy service until it
-// serves again; the limit is the back-off.
+// BenchmarkRestart measures the time from the SIGKILL of a healthy service until it serves again.
+// The limit is the back-off.
 func BenchmarkRestart(b *testing.B) {
 	const services, apart = 10, 90 * time.Millisecond
 	h := newHome(b)
@@ -149,8 +149,8 @@ func killAndWait(pid, port int) time.Duration {
 	return time.Since(began)
 }
 
-// BenchmarkStatusWhileHung is the slowest status while a service hangs in its
-// probe; the limit is the slowest answer of an empty accept loop, asked in turn.
+// BenchmarkStatusWhileHung measures status while a service hangs in its probe. The limit is an
+// empty accept loop, asked in turn.
 func BenchmarkStatusWhileHung(b *testing.B) {
 	h := newHome(b)
 	port := h.Install("hung", Behaviour{})
@@ -171,16 +171,16 @@ func BenchmarkStatusWhileHung(b *testing.B) {
 			bare.time(func() error { return ping(loop) })
 			time.Sleep(time.Millisecond)
 		}
-		d.WaitLog("service 'hung' unhealthy (failure 1/5): no answer to GET /health within 2 s")
+		d.WaitFailures("hung", 1)
 		stopAll(b, d, []string{"hung"})
 	}
 	report(b, "ms-median", ours.median(), bare.median(), time.Millisecond)
-	report(b, "ms-99%", ours[len(ours)*99/100], bare[len(bare)*99/100], time.Millisecond) // of what is slower, most is the machine's
+	report(b, "ms-99%", ours[len(ours)*99/100], bare[len(bare)*99/100], time.Millisecond) // most slower ones are the machine's
 	report(b, "ms-slowest", ours[len(ours)-1], bare[len(bare)-1], time.Millisecond)
 }
 
-// BenchmarkZrctlPing is a whole run of zrctl ping; the limit is a Go program
-// that only connects and writes one line.
+// BenchmarkZrctlPing measures a whole run of zrctl ping. The limit is a Go program that only
+// connects and writes one line.
 func BenchmarkZrctlPing(b *testing.B) {
 	d := benchDaemon(b, newHome(b))
 	var ours, bare, oursCPU, bareCPU sample

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What bash offers after the words of a command line, the last of which is not complete.
+// The offers of bash after an incomplete command line.
 func TestCompletionForBash(t *testing.T) {
 	t.Parallel()
 	need(t, "bash", "grep", "sed", "cut")
@@ -32,10 +32,10 @@ func TestCompletionForBash(t *testing.T) {
 			echo "${COMPREPLY[*]-}"`, "bash", strings.ReplaceAll(line, "_", "''"), string('0'+rune(len(strings.Fields(line)))))
 		cmd.Dir = h.Dir
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "ZR_HOME="+h.Dir, "ZRD_ADDR="+addr, "ZRCTL_FORMAT=table")
-		out, errs, _ := run(t, cmd)
-		words := strings.Fields(out)
-		slices.Sort(words)
-		return strings.Join(words, " ") + errs
+		got := run(t, cmd)
+		offers := strings.Fields(got.out)
+		slices.Sort(offers)
+		return strings.Join(offers, " ") + got.errs
 	}
 	for _, row := range []struct{ line, offers string }{
 		{"zrctl st", "start status stop"},
@@ -49,7 +49,7 @@ func TestCompletionForBash(t *testing.T) {
 		{"zrctl stop _", "kv web"},
 		{"zrctl restart _", "kv web"},
 		{"zrctl status w", "web"},
-		{"zrctl status start", ""}, // a name, and no second command
+		{"zrctl status start", ""}, // start is a name here, not a second command
 		{"zrctl shutdown _", ""},
 		{"zrctl completion z", "zsh"},
 	} {
@@ -59,11 +59,11 @@ func TestCompletionForBash(t *testing.T) {
 	want(t, "names of a hostile daemon", bash(evil, "zrctl stop _"), "kv")
 	want(t, "names without a daemon", bash("127.0.0.1:1", "zrctl stop _"), "")
 	if _, err := os.Stat(h.Dir + "/evil"); err == nil {
-		t.Error("a name was carried out as a command")
+		t.Error("a name was run as a command")
 	}
 }
 
-// The other two shells, where they are installed: fish completes, and zsh can read its script.
+// The offers of fish.
 func TestCompletionForFish(t *testing.T) {
 	t.Parallel()
 	need(t, "fish")
@@ -82,19 +82,20 @@ func TestCompletionForFish(t *testing.T) {
 	} {
 		cmd := exec.Command("fish", "--no-config", "-c", `zrctl completion fish | source; complete -C $argv[1] | string replace -r '\t.*' ''`, row.line)
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"), "HOME="+t.TempDir(), "ZR_HOME="+h.Dir, "ZRD_ADDR="+d.Addr)
-		out, errs, _ := run(t, cmd)
-		want(t, row.line, strings.Join(strings.Fields(out), " ")+errs, row.offers)
+		got := run(t, cmd)
+		want(t, row.line, singleSpaced(got.out)+got.errs, row.offers)
 	}
 }
 
+// zsh can read its script.
 func TestCompletionForZsh(t *testing.T) {
 	t.Parallel()
 	need(t, "zsh")
 	script := filepath.Join(t.TempDir(), "_zrctl")
-	if err := os.WriteFile(script, []byte(ctlResult(t, "completion", "zsh").out), 0o644); err != nil {
+	if err := os.WriteFile(script, []byte(ctl(t, "completion", "zsh").out), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, exit := run(t, exec.Command("zsh", "-fn", script)); exit != 0 || errs != "" {
-		t.Errorf("zsh -n: exit status %d, %s", exit, errs)
+	if got := run(t, exec.Command("zsh", "-fn", script)); got != (result{}) {
+		t.Errorf("zsh -n: %+v", got)
 	}
 }

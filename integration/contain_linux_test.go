@@ -4,26 +4,32 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// cgroup returns the folder of the daemon's cgroups. The test is skipped where there is none.
+// containment returns the second line of the log, which says how services are contained, and the
+// folder of their cgroups, or "".
+func (d *Daemon) containment() (line, dir string) {
+	d.t.Helper()
+	eventually(d.t, "the second line of the log", func() bool { return strings.Count(d.Log.String(), "\n") >= 2 })
+	line = strings.Split(d.Log.String(), "\n")[1]
+	return line, regexp.MustCompile(`/.*/zrd-[^/]*$`).FindString(line)
+}
+
+// cgroup returns the folder of the daemon's cgroups, or skips the test where there are none.
 func (d *Daemon) cgroup(t *testing.T) string {
 	t.Helper()
-	const words = "daemon: services are contained by "
-	d.WaitLog(words)
-	_, rest, _ := strings.Cut(d.Log.String(), words)
-	line, _, _ := strings.Cut(rest, "\n")
-	dir, ok := strings.CutPrefix(line, "cgroups below ")
-	if !ok {
+	line, dir := d.containment()
+	if dir == "" {
 		t.Skip("no cgroups here: " + line)
 	}
 	return dir
 }
 
-// A child of a service that is in a session of its own ends when the service does, however that is.
+// A child in another session ends with its service, in whatever way that ends.
 func TestNothingEscapes(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -35,15 +41,15 @@ func TestNothingEscapes(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "stays")); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "two processes in status -v", func() bool { return d.entry("stays").Processes == 2 })
+	d.WaitDetails("stays", "two processes", func(s Details) bool { return s.Processes == 2 })
+	d.WaitLog("daemon: services are contained by cgroups below " + dir + "\n")
 	for name, end := range map[string]func(t *testing.T, name string, port int){
 		"stop": func(t *testing.T, name string, _ int) {
-			want(t, "stop", d.Stop(name), okLine)
+			d.MustStop(name)
 		},
 		"crash": func(t *testing.T, name string, _ int) {
 			h.Behave(name, Behaviour{})
-			h.Kill(name)
-			d.waitBack(name)
+			d.Crash(name)
 		},
 		"give-up": func(t *testing.T, name string, port int) {
 			h.Behave(name, Behaviour{Escapes: true, CrashAfter: 50})
@@ -51,7 +57,7 @@ func TestNothingEscapes(t *testing.T) {
 			d.WaitStatus(entry(name, port, "failed"))
 		},
 		"failed-start": func(t *testing.T, name string, port int) {
-			want(t, "stop", d.Stop(name), okLine)
+			d.MustStop(name)
 			h.Behave(name, Behaviour{Escapes: true, ExitAtOnce: number(1)})
 			failure(t, d.Start(name))
 		},
@@ -62,32 +68,26 @@ func TestNothingEscapes(t *testing.T) {
 			d.MustStart(name, port)
 			h.WaitEvent(name, "child")
 			end(t, name, port)
-			for _, child := range h.Pids(name, "child") {
-				if alive(child) {
-					t.Errorf("process %d is left", child)
-				}
-			}
+			wantGone(t, "after its service", h.Pids(name, "child")...)
 		})
 	}
 	t.Cleanup(func() { // after the subtests
 		want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), okLine)
 		d.WaitExit(0)
-		if alive(last) {
-			t.Errorf("process %d is left", last)
-		}
+		wantGone(t, "after the daemon", last)
 		if _, err := os.Stat(dir); !os.IsNotExist(err) {
 			t.Errorf("the daemon left its folder %s: %v", dir, err)
 		}
 	})
 }
 
-// A place is a cgroup in which no other daemons start than those of the test.
-type place struct {
+// A parentCgroup is a cgroup in which only daemons of this test start.
+type parentCgroup struct {
 	t   *testing.T
 	dir *os.File
 }
 
-func newPlace(t *testing.T) *place {
+func newParentCgroup(t *testing.T) *parentCgroup {
 	t.Helper()
 	beside := startDaemon(t, newHome(t)).cgroup(t)
 	dir, err := os.MkdirTemp(filepath.Dir(beside), "zr-test-")
@@ -100,53 +100,52 @@ func newPlace(t *testing.T) *place {
 	}
 	t.Cleanup(func() {
 		f.Close()
-		eventually(t, "an empty place", func() bool { return os.Remove(dir) == nil })
+		eventually(t, "an empty cgroup", func() bool { return os.Remove(dir) == nil })
 	})
-	return &place{t, f}
+	return &parentCgroup{t, f}
 }
 
-// command makes a daemon start in the place.
-func (p *place) command(h *Home) *exec.Cmd {
+// command returns a command that starts a daemon in the cgroup.
+func (p *parentCgroup) command(h *Home) *exec.Cmd {
 	cmd := daemonCommand(h)
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(p.dir.Fd())}
 	return cmd
 }
 
-// folders are those that daemons have in the place.
-func (p *place) folders() []string {
+// folders returns the folders of the daemons in the cgroup.
+func (p *parentCgroup) folders() []string {
 	folders, _ := filepath.Glob(filepath.Join(p.dir.Name(), "zrd-*"))
 	return folders
 }
 
-// A daemon that got SIGKILL leaves a child of a service, with the service's port. The next daemon in the same place
-// ends that before it starts anything, and does not touch the services of another one that lives.
+// A daemon that gets SIGKILL leaves a child of a service, which has the service's port. The next
+// daemon in the same cgroup ends that child before it starts anything. It does not touch the
+// services of a daemon that lives.
 func TestNextDaemonCleansUp(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newParentCgroup(t)
 	other := newHome(t)
 	other.Install("kv", Behaviour{Escapes: true}, eager)
 	neighbour := startCommand(t, other, p.command(other))
-	bystander := other.WaitEvent("kv", "child")
+	untouched := other.WaitEvent("kv", "child")
 	neighbour.WaitStatus(`"running"`)
 
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{GrandchildServes: true, ChildLeaves: true}, eager)
 	d := startCommand(t, h, p.command(h))
 	d.WaitStatus(entry("kv", port, "running"))
-	left := h.Last("kv", "listen")
+	orphan := h.Last("kv", "listen")
 	d.Kill()
-	if !alive(left) || !isTaken(port) {
-		t.Error("nothing was left to be ended")
+	if !alive(orphan) || free(port) {
+		t.Error("SIGKILL of the daemon left no process")
 	}
 	h.Behave("kv", Behaviour{})
 	d = startCommand(t, h, p.command(h))
 	d.WaitStatus(entry("kv", port, "running"))
-	d.wantLog("kv", port, "started service NAME on port PORT")
-	if alive(left) {
-		t.Errorf("process %d is left", left)
-	}
-	if !alive(bystander) || len(other.Pids("kv", "start")) != 1 {
-		t.Error("the other daemon's service was touched")
+	d.WantNoFailure("kv")
+	wantGone(t, "after the start of the next daemon", orphan)
+	if !alive(untouched) || len(other.Pids("kv", "start")) != 1 {
+		t.Error("the service of the other daemon has ended")
 	}
 	if folders := p.folders(); len(folders) != 2 {
 		t.Errorf("two daemons have the folders %q", folders)
@@ -156,6 +155,6 @@ func TestNextDaemonCleansUp(t *testing.T) {
 		d.WaitExit(0)
 	}
 	if folders := p.folders(); len(folders) != 0 {
-		t.Errorf("the daemons have left %q", folders)
+		t.Errorf("the daemons have not removed %q", folders)
 	}
 }

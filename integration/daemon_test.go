@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,12 +24,12 @@ type Daemon struct {
 	Addr string
 	Log  *Log
 	Cmd  *exec.Cmd
-	done chan struct{} // closed when it has exited
-	mute chan struct{} // closed when nobody is left who could say something on Log
+	done chan struct{} // closed when zrd has exited
+	mute chan struct{} // closed when zrd and all services have closed Log
 }
 
-// startDaemon runs zrd on a free port. At the end of the test it is ended
-// with SIGTERM if that has not happened, and must exit with 0 then.
+// startDaemon runs zrd on a free port. At the end of the test, a zrd that still runs gets SIGTERM
+// and must exit with 0.
 func startDaemon(t testing.TB, h *Home, args ...string) *Daemon {
 	t.Helper()
 	return startCommand(t, h, daemonCommand(h, args...))
@@ -38,7 +39,7 @@ func daemonCommand(h *Home, args ...string) *exec.Cmd {
 	return exec.Command(zrdPath, append([]string{"-home", h.Dir, "-addr", "127.0.0.1:0"}, args...)...)
 }
 
-// startCommand is startDaemon for a command line of the test's own.
+// startCommand is startDaemon for another command line.
 func startCommand(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	t.Helper()
 	d := launch(t, h, cmd)
@@ -46,11 +47,11 @@ func startCommand(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	return d
 }
 
-// launch is startCommand for a daemon that may not listen yet.
+// launch is startCommand for a zrd that may never listen.
 func launch(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	t.Helper()
 	d := &Daemon{t: t, Home: h, Log: &Log{}, Cmd: cmd, done: make(chan struct{}), mute: make(chan struct{})}
-	// A pipe of the test's own: Cmd's would keep Wait waiting for the services, which share it.
+	// The services share this pipe. With a pipe of cmd, Wait would wait for them.
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -82,13 +83,23 @@ func launch(t testing.TB, h *Home, cmd *exec.Cmd) *Daemon {
 	return d
 }
 
-// WaitListening waits until the daemon says where it listens.
+// WaitListening waits until zrd says where it listens.
 func (d *Daemon) WaitListening() {
 	d.t.Helper()
-	const heading = "daemon: listening on "
-	d.WaitLog(heading)
-	_, rest, _ := strings.Cut(d.Log.String(), heading)
-	d.Addr, _, _ = strings.Cut(rest, "\n")
+	eventually(d.t, "the address in the log", func() bool {
+		d.Addr = address(d.Log.String())
+		return d.Addr != ""
+	})
+}
+
+var firstAddress = regexp.MustCompile(`(?m)^daemon: .* (\S+:\d+)$`)
+
+// address returns the first address in a log. That is where zrd listens.
+func address(log string) string {
+	if match := firstAddress.FindStringSubmatch(log); match != nil {
+		return match[1]
+	}
+	return ""
 }
 
 func (d *Daemon) Pid() int { return d.Cmd.Process.Pid }
@@ -118,7 +129,7 @@ func (d *Daemon) WaitExit(status int) {
 	}
 }
 
-// Kill ends the daemon with SIGKILL and waits until it is gone.
+// Kill sends SIGKILL to zrd and waits for its end.
 func (d *Daemon) Kill() {
 	d.t.Helper()
 	d.Signal(syscall.SIGKILL)
@@ -135,7 +146,7 @@ func (d *Daemon) Ask(line string) string {
 	return answer
 }
 
-// Start, Stop and Status are the requests of these names.
+// Start, Stop and Status make the requests with these names.
 func (d *Daemon) Start(name string) string {
 	d.t.Helper()
 	return d.Ask(fmt.Sprintf(`{"request":"start-service","name":%q}`, name))
@@ -151,10 +162,21 @@ func (d *Daemon) Status() string {
 	return d.Ask(`{"request":"status"}`)
 }
 
-// MustStart starts a service that is expected to get healthy.
+// MustPing, MustStop and MustStart are requests that must succeed.
+func (d *Daemon) MustPing() {
+	d.t.Helper()
+	want(d.t, "ping", d.Ask(`{"request":"ping"}`), okLine)
+}
+
+func (d *Daemon) MustStop(name string) {
+	d.t.Helper()
+	want(d.t, "the stop of "+name, d.Stop(name), okLine)
+}
+
+// MustStart starts a service that must get healthy.
 func (d *Daemon) MustStart(name string, port int) {
 	d.t.Helper()
-	want(d.t, "the start of "+name, d.Start(name), fmt.Sprintf(`{"ok":true,"port":%d}`+"\n", port))
+	want(d.t, "the start of "+name, d.Start(name), portLine(port))
 }
 
 // WaitStatus waits until the status reply holds entry.
@@ -169,33 +191,53 @@ func (d *Daemon) WaitLog(text string) {
 	eventually(d.t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(d.Log.String(), text) })
 }
 
-// waitBack waits until a service is running again after its first failure.
-func (d *Daemon) waitBack(name string) {
-	d.t.Helper()
-	d.WaitLog("daemon: service '" + name + "' restarted successfully\n")
+// A result is what a program printed, and its exit status.
+type result struct {
+	out, errs string
+	exit      int
 }
 
-// Ctl runs zrctl against the daemon.
-func (d *Daemon) Ctl(args ...string) (stdout, stderr string, status int) {
-	d.t.Helper()
-	return ctl(d.t, append([]string{"-addr", d.Addr}, args...)...)
-}
-
-// ctl may run in any goroutine.
-func ctl(t testing.TB, args ...string) (stdout, stderr string, status int) {
+// run runs a program to its end. Any goroutine may call it.
+func run(t testing.TB, cmd *exec.Cmd) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(zrctlPath, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Error(err)
-		return "", "", -1
+		return result{exit: -1}
 	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// ask sends input on a connection of its own, ends it, and reads the answer.
+// ctl runs zrctl.
+func ctl(t testing.TB, args ...string) result {
+	t.Helper()
+	return run(t, exec.Command(zrctlPath, args...))
+}
+
+// Ctl runs zrctl for the daemon and its home.
+func (d *Daemon) Ctl(args ...string) result {
+	d.t.Helper()
+	return d.CtlWith("ZR_HOME="+d.Home.Dir, args...)
+}
+
+// CtlWith runs zrctl for the daemon, with one more environment variable.
+func (d *Daemon) CtlWith(variable string, args ...string) result {
+	d.t.Helper()
+	cmd := exec.Command(zrctlPath, append([]string{"-addr", d.Addr}, args...)...)
+	cmd.Env = append(os.Environ(), variable)
+	return run(d.t, cmd)
+}
+
+// CtlAsync runs zrctl in a goroutine, and returns a channel for what it prints.
+func (d *Daemon) CtlAsync(args ...string) <-chan string {
+	out := make(chan string, 1)
+	go func() { out <- d.Ctl(args...).out }()
+	return out
+}
+
+// ask connects, sends input, closes its half of the connection and reads the answer.
 func ask(addr, input string) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {

@@ -1,63 +1,42 @@
 package integration
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// pidOf is the process of a service as the daemon tells it.
-func pidOf(t *testing.T, d *Daemon, name string) int {
-	t.Helper()
-	var reply struct {
-		Services []struct {
-			Name string
-			PID  int
-		}
-	}
-	if err := json.Unmarshal([]byte(d.Ask(`{"request":"status","verbose":true}`)), &reply); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range reply.Services {
-		if s.Name == name {
-			return s.PID
-		}
-	}
-	return 0
-}
-
-// plainService starts a service that is a program without a runtime of its own, which would change what it was
-// given, and returns its process. It never gets healthy.
+// plainService starts a service and returns its process. The program is not written in Go, whose
+// runtime would change what the daemon gave it. It never gets healthy.
 func plainService(t *testing.T, d *Daemon) int {
 	t.Helper()
 	if _, err := exec.LookPath("sleep"); err != nil {
 		t.Skip("no sleep(1): ", err)
 	}
-	d.Home.Install("plain", Behaviour{})
-	replace(t, filepath.Join(d.Home.folder("plain"), "fake"), "#!/bin/sh\nexec sleep 60\n", 0o755)
+	d.Home.InstallScript("plain", "#!/bin/sh\nexec sleep 60\n")
 	go d.Ctl("start", "plain")
 	pid := 0
 	eventually(t, "the plain service", func() bool {
-		pid = pidOf(t, d, "plain")
+		pid = d.Details("plain").PID
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		return pid != 0 && string(comm) == "sleep\n"
 	})
 	return pid
 }
 
-// Whatever the daemon was given by its parent, a service starts clean.
+// A service inherits no signals, descriptors or process group, whatever the daemon inherited.
 func TestWhatAServiceInherits(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string][]string{
-		"from a good parent":     {zrdPath},
-		"from a careless parent": {fakePath, "careless", zrdPath},
+		"good parent": {zrdPath},
+		"bad parent":  {fakePath, "with", "bad-parent", strconv.Itoa(os.Getuid()), zrdPath},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,9 +54,9 @@ func TestWhatAServiceInherits(t *testing.T) {
 			wantThreeFiles(t, pid, d.Pid())
 			group, err := syscall.Getpgid(pid)
 			if err != nil || group != pid {
-				t.Errorf("process %d is in group %d (%v), want one of its own", pid, group, err)
+				t.Errorf("process %d is in group %d (%v), want its own", pid, group, err)
 			}
-			want(t, "stop", d.Stop("plain"), okLine)
+			d.MustStop("plain")
 		})
 	}
 }
@@ -95,8 +74,8 @@ func wantNoSignals(t *testing.T, pid int) {
 	}
 }
 
-// wantThreeFiles wants the null device twice, then the daemon's own standard error, and nothing beyond, as soon
-// as the program has closed what it reads when it starts.
+// wantThreeFiles waits until a service has only the null device twice and the daemon's standard
+// error. The loader may still have a library open.
 func wantThreeFiles(t *testing.T, pid, daemon int) {
 	t.Helper()
 	log, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", daemon))
@@ -129,7 +108,8 @@ func openFiles(t *testing.T, pid int) (files []string) {
 	return files
 }
 
-// The environment is the daemon's, less what the daemon's manager meant for it alone.
+// A service has the environment of the daemon, without the variables that its manager set for it
+// alone.
 func TestEnvironmentOfAService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -140,7 +120,7 @@ func TestEnvironmentOfAService(t *testing.T) {
 	}
 	defer notify.Close()
 	passed := []string{"HOME=" + h.Dir, "EMPTY=", "TWICE=a=b\nc", "LISTEN_FDSX=1", "XNOTIFY_SOCKET=2", "PATH=" + os.Getenv("PATH"), runMark}
-	cmd := exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0")
+	cmd := daemonCommand(h)
 	cmd.Env = append(slices.Clone(passed), "NOTIFY_SOCKET="+notify.LocalAddr().String(), "WATCHDOG_PID=1", "WATCHDOG_USEC=600000000",
 		"LISTEN_PID=1", "LISTEN_PIDFDID=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=zrd")
 	d := startCommand(t, h, cmd)
@@ -157,16 +137,32 @@ func TestEnvironmentOfAService(t *testing.T) {
 	}
 }
 
-// What a service says on standard error arrives where the daemon's log does, with no go-between.
+// A service writes to the standard error of the daemon, and not through a pipe.
 func TestStandardErrorOfAService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	h.Install("loud", Behaviour{})
-	replace(t, filepath.Join(h.folder("loud"), "fake"), "#!/bin/sh\necho to nobody\necho \"loud and clear: $0 $*\" >&2\nexit 4\n", 0o755)
+	h.InstallScript("loud", "#!/bin/sh\necho on standard output\necho \"on standard error: $0 $*\" >&2\nexit 4\n")
 	d := startDaemon(t, h)
 	want(t, "start", d.Start("loud"), errorLine("service 'loud' exited before it was healthy: exit status 4"))
-	d.WaitLog(fmt.Sprintf("loud and clear: %s --listen=:", filepath.Join(h.folder("loud"), "fake")))
-	if strings.Contains(d.Log.String(), "to nobody") {
-		t.Error("standard output is not dropped")
+	d.WaitLog(fmt.Sprintf("on standard error: %s --listen=:", filepath.Join(h.folder("loud"), "serve")))
+	if strings.Contains(d.Log.String(), "on standard output") {
+		t.Error("standard output is in the log")
+	}
+}
+
+// A service has the daemon's standard output only with -service-stdout=inherit.
+func TestServiceStdout(t *testing.T) {
+	t.Parallel()
+	for option, wanted := range map[string]string{"": "", "-service-stdout=null": "", "-service-stdout=inherit": "hello\n"} {
+		h := newHome(t)
+		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		cmd := daemonCommand(h, strings.Fields(option)...)
+		cmd.Stdout = out
+		startCommand(t, h, cmd).MustStart("kv", h.Install("kv", Behaviour{Say: "hello"}))
+		want(t, "standard output with "+option, readFile(t, out.Name()), wanted)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// Every refusal of a start that is not about the service's own behaviour, byte for byte. Once a service's
-// definition has been read, the service is listed, and the log says what failed.
+// Each error of a start that is not about the behaviour of the service, byte for byte. If its
+// definition could be read, the service is listed with the reason.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -43,14 +43,14 @@ func TestStartErrors(t *testing.T) {
 		want(t, row.request, d.Ask(row.request), errorLine(row.why))
 	}
 	want(t, "status", d.Status(), statusLine(entry("data", 9200, "failed"), entry("gone", port, "failed")))
-	d.wantLog("data", 9200, "failed to start NAME: package NAME has no binary")
-	d.wantLog("gone", port, "failed to start NAME: binary not found: "+gone)
+	d.WaitError("data", "package 'data' has no binary")
+	d.WaitError("gone", "binary not found: "+gone)
 	for _, name := range []string{"library", "portless", "nobody"} {
 		want(t, "the log about "+name, d.logOf(name), "")
 	}
 }
 
-// Binaries that are there and cannot run.
+// Files that exist but cannot be executed.
 func TestBinariesThatCannotRun(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -74,7 +74,7 @@ func TestBinariesThatCannotRun(t *testing.T) {
 	}
 }
 
-// replace puts a file with this mode in the place of another, or a folder for mode 0.
+// replace replaces a file, or for mode 0 puts a folder in its place.
 func replace(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()
 	err := os.Remove(path)
@@ -88,7 +88,7 @@ func replace(t *testing.T, path, content string, mode os.FileMode) {
 	}
 }
 
-// held is the error about a port that this process holds, or another of the given number and name.
+// held returns the error about a port that a process holds.
 func held(port, pid int, command string) string {
 	if runtime.GOOS != "linux" {
 		return fmt.Sprintf("port %d is held by another process", port)
@@ -101,8 +101,8 @@ func ownCommand() string {
 	return strings.TrimSpace(string(comm))
 }
 
-// A listener that a connection to the service would reach is named before anything is spawned. On another
-// address it does not matter.
+// A listener that would get the connections to the service is named before the spawn. A listener on
+// another address does no harm.
 func TestPortTakenBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -112,7 +112,7 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 		port := h.Install(name, Behaviour{})
 		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 		if err != nil {
-			t.Logf("cannot try a port that is taken on %s: %v", address, err) // not all systems have these two
+			t.Logf("cannot try a port that is taken on %s: %v", address, err) // some systems do not have this address
 			continue
 		}
 		if strings.HasSuffix(address, "2") || address == "::1" {
@@ -120,29 +120,28 @@ func TestPortTakenBeforeTheStart(t *testing.T) {
 			l.Close()
 			continue
 		}
-		// Another test that forks at this moment holds the port as well, until it executes.
+		// A process that another test is just starting may hold the port too.
 		taken := errorLine(held(port, os.Getpid(), ownCommand()))
 		eventually(t, taken, func() bool { return d.Start(name) == taken })
 		d.WaitStatus(entry(name, port, "failed"))
 		if events := h.Events(name); len(events) > 0 {
-			t.Errorf("the port on %s was taken, and yet: %q", address, events)
+			t.Errorf("the port on %s was taken, and the service was started: %q", address, events)
 		}
 		l.Close()
 		eventually(t, name, func() bool { return d.Start(name) == portLine(port) })
-		want(t, "stop", d.Stop(name), okLine)
+		d.MustStop(name)
 	}
 }
 
-// The port of another service of this daemon is told with that service's name.
+// The error about a port of another service has that service's name.
 func TestPortOfAnotherService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	port := h.Install("web", Behaviour{ListenNever: true})
 	h.InstallAt("kv", port, Behaviour{})
 	d := startDaemon(t, h)
-	first := make(chan string)
-	go func() { first <- ctlOut(t, d, "start", "web") }()
-	h.WaitEvent("web", "start") // its port is not bound yet, but is no longer free
+	first := d.CtlAsync("start", "web")
+	h.WaitEvent("web", "start") // it has not bound its port yet
 	want(t, "start of kv while web starts", d.Start("kv"), errorLine(fmt.Sprintf("port %d is held by service 'web'", port)))
 	h.Behave("web", Behaviour{})
 	want(t, "start of web", <-first, portLine(port))
@@ -152,15 +151,9 @@ func TestPortOfAnotherService(t *testing.T) {
 	}
 	want(t, "start of kv", d.Start("kv"), errorLine(why))
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "failed"), entry("web", port, "running")))
-	want(t, "stop of web", d.Stop("web"), okLine)
+	d.MustStop("web")
 	d.MustStart("kv", port)
 	if starts := h.Pids("kv", "start"); len(starts) != 1 {
 		t.Errorf("kv was started %d times, want once", len(starts))
 	}
-}
-
-// ctlOut is what zrctl prints; it may run in a goroutine.
-func ctlOut(t *testing.T, d *Daemon, args ...string) string {
-	stdout, _, _ := d.Ctl(args...)
-	return stdout
 }

@@ -3,30 +3,15 @@
 package integration
 
 import (
-	"bytes"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
 
-// run runs a program to its end.
-func run(t testing.TB, cmd *exec.Cmd) (stdout, stderr string, status int) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-}
-
-// A daemon that is called wrongly says so, exits with 2, and does not listen.
+// A usage error is one line, exit status 2, and no listener.
 func TestUsageErrorsOfTheDaemon(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
@@ -48,12 +33,13 @@ func TestUsageErrorsOfTheDaemon(t *testing.T) {
 		{[]string{"-nonsense"}, "error: flag provided but not defined: -nonsense; see zrd -h\n"},
 		{[]string{"-addr"}, "error: flag needs an argument: -addr; see zrd -h\n"},
 		{[]string{"-demo"}, "error: -demo has a home of its own; see zrd -h\n"},
+		{[]string{"-service-stdout=file"}, `error: `},
 		{[]string{"extra"}, `error: unexpected argument "extra": zrd takes flags only; see zrd -h` + "\n"},
 		{[]string{"-addr", "127.0.0.1:0", "start", "kv"}, `error: unexpected argument "start": zrd takes flags only; see zrd -h` + "\n"},
 	} {
-		out, errs, status := run(t, exec.Command(zrdPath, append([]string{"-home", home}, row.args...)...))
-		if status != 2 || out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, row.why) || strings.Contains(errs, "listening") {
-			t.Errorf("zrd %q: exit status %d, output %q, error\n got %q\nwant %q", row.args, status, out, errs, row.why)
+		got := run(t, exec.Command(zrdPath, append([]string{"-home", home}, row.args...)...))
+		if got.exit != 2 || got.out != "" || strings.Count(got.errs, "\n") != 1 || !strings.HasPrefix(got.errs, row.why) {
+			t.Errorf("zrd %q:\n got %+v\nwant %q", row.args, got, row.why)
 		}
 	}
 }
@@ -83,12 +69,12 @@ func TestWhichHome(t *testing.T) {
 			cmd.Env = append(without(os.Environ(), "ZR_HOME"), append(row.env, "HOME="+user.Dir)...)
 			d := startCommand(t, row.home, cmd)
 			d.MustStart("kv", ports[row.home])
-			want(t, "stop", d.Stop("kv"), okLine)
+			d.MustStop("kv")
 		})
 	}
 }
 
-// A relative home is that of the daemon's own folder at its start.
+// A relative home begins in the folder in which the daemon was started.
 func TestRelativeHome(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -109,7 +95,7 @@ func without(env []string, name string) []string {
 	return rest
 }
 
-// Port 0 picks one and the log tells which; every loopback address will do.
+// The daemon takes any loopback address. It finds a port for 0, and logs it.
 func TestLoopbackAddresses(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -126,40 +112,6 @@ func TestLoopbackAddresses(t *testing.T) {
 			t.Errorf("-addr %s: listening on %q", host, d.Addr)
 		}
 		want(t, "ping on "+d.Addr, d.Ask(`{"request":"ping"}`), okLine)
-		stdout, _, status := d.Ctl("ping")
-		if stdout != okLine || status != 0 {
-			t.Errorf("zrctl -addr %s ping: %q, exit status %d", d.Addr, stdout, status)
-		}
-	}
-}
-
-func TestVersions(t *testing.T) {
-	t.Parallel()
-	var versions []string
-	for _, program := range []string{zrdPath, zrctlPath} {
-		for _, option := range []string{"-version", "--version"} {
-			out, errs, status := run(t, exec.Command(program, option))
-			version, ok := strings.CutPrefix(out, filepath.Base(program)+" ")
-			if status != 0 || errs != "" || !ok || !regexp.MustCompile(`^\S+\n$`).MatchString(version) {
-				t.Errorf("%s %s: exit status %d, %q, %q", program, option, status, out, errs)
-			}
-			versions = append(versions, version)
-		}
-	}
-	want(t, "the version of zrctl", versions[2], versions[0])
-}
-
-func TestUsageOfTheDaemon(t *testing.T) {
-	t.Parallel()
-	for _, option := range []string{"-h", "-help", "--help"} {
-		out, errs, status := run(t, exec.Command(zrdPath, option))
-		if status != 0 {
-			t.Errorf("zrd %s: exit status %d", option, status)
-		}
-		for _, word := range []string{"-home", "$ZR_HOME", "~/.zr", "-addr", "127.0.0.1:19100", "-health-interval", "10s", "-version"} {
-			if errs != "" || !strings.Contains(out, word) {
-				t.Errorf("zrd %s does not speak of %s", option, word)
-			}
-		}
+		wantResult(t, "ping", d.Ctl("ping"), result{okLine, "", 0})
 	}
 }

@@ -23,18 +23,18 @@ import (
 	"time"
 )
 
-// The programs under test, built once by TestMain.
+// The programs under test, which TestMain builds.
 var zrdPath, zrctlPath, fakePath string
 
-// runMark is the environment variable that all processes of this run inherit. Its value is the run's
-// own folder, so that no other run has the same.
+// runMark is in the environment of all processes of this run. Its value is the run's folder, so it
+// is unique.
 var runMark string
 
 func TestMain(m *testing.M) {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup, or the daemons would ignore it as well
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup, the daemons would ignore it too
 	syscall.Umask(0o022)                                   // a second user runs the programs
 	os.Setenv("LC_ALL", "C")                               // a shell warns of a locale that is not installed
-	overlap()
+	runInParallel()
 	status, err := runTests(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// runTests runs the tests with the programs and all temporary files in one folder. The guard removes the
-// folder in the end, and kills what is left of the run, even if the test binary has crashed.
+// runTests runs the tests with the programs and all temporary files in one folder. In the end, and
+// even if the test binary crashes, the guard kills what still runs and removes the folder.
 func runTests(m *testing.M) (status int, err error) {
 	dir, err := runFolder()
 	if err != nil {
@@ -72,7 +72,7 @@ func runTests(m *testing.M) (status int, err error) {
 	return status, endGuard()
 }
 
-// runFolder makes the folder of the run. Its path is the one that the system shows, without symbolic links.
+// runFolder makes the folder of the run. Its path has no symbolic links.
 func runFolder() (string, error) {
 	dir, err := os.MkdirTemp("", "zr-integration-")
 	if err == nil {
@@ -99,8 +99,8 @@ func buildPrograms(dir string) error {
 	return nil
 }
 
-// startGuard starts the process that cleans up after this run; see fake/guard.go. It is out of reach of a
-// Ctrl-C at the terminal. The function that it returns fails if something is left of the tests.
+// startGuard starts the process that cleans up after this run; see fake/guard.go. Ctrl-C at the
+// terminal does not reach it. The function end fails if a process has outlived the tests.
 func startGuard(dir string) (end func() error, err error) {
 	guard := exec.Command(fakePath, "guard", dir)
 	guard.Env = without(os.Environ(), "ZR_TEST_RUN")
@@ -117,9 +117,9 @@ func startGuard(dir string) (end func() error, err error) {
 	}, err
 }
 
-// overlap lets more tests run at once than there are cores: they mostly wait.
-// -parallel still wins.
-func overlap() {
+// runInParallel lets more tests run at once than there are cores, because most of them wait.
+// -parallel overrides it.
+func runInParallel() {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
@@ -132,14 +132,14 @@ func overlap() {
 	}
 }
 
-// maxFiles is how many descriptors this process may have.
+// maxFiles returns how many descriptors this process may have.
 func maxFiles() uint64 {
 	var limit syscall.Rlimit
 	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
 	return uint64(limit.Cur)
 }
 
-// needFiles skips a test that opens so many descriptors at once, where that would leave other tests too few.
+// needFiles skips a test that needs n descriptors at once if other tests would then have too few.
 func needFiles(t *testing.T, n uint64) {
 	t.Helper()
 	if have := maxFiles(); have < 2*n {
@@ -147,8 +147,8 @@ func needFiles(t *testing.T, n uint64) {
 	}
 }
 
-// noteSources looks at the sources of the programs: go test takes an old result for
-// good while nothing has changed that a test, and not only TestMain, looked at.
+// noteSources makes the cached result of the tests depend on the sources of the programs: go test
+// takes into account which files a test has looked at, but not which TestMain has.
 var noteSources = sync.OnceFunc(func() {
 	filepath.WalkDir("..", func(path string, entry fs.DirEntry, _ error) error {
 		if entry != nil && entry.Name() == ".git" && entry.IsDir() {
@@ -161,7 +161,7 @@ var noteSources = sync.OnceFunc(func() {
 	})
 })
 
-// A Log collects what a daemon and its services say on standard error.
+// A Log collects what a program writes.
 type Log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -179,16 +179,15 @@ func (l *Log) String() string {
 	return l.buf.String()
 }
 
-// limit is how long anything may take before a test gives up on it. It is no expectation:
-// machines are slow and busy.
+// limit is how long a test waits for anything. Machines are slow and busy, so it is generous.
 const limit = 60 * time.Second
 
-// eventually polls until cond holds.
+// eventually waits until cond holds.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("waited %v for: %s", limit, what)
 		}
 	}
 }
@@ -200,9 +199,8 @@ func want(t testing.TB, what, got, want string) {
 	}
 }
 
-// freePort returns a port that is free and nobody else's until the end of the test. It is below
-// the range from which systems pick local ports of connections, which would take
-// one away at any moment.
+// freePort returns a port that stays free until the end of the test. It is below the range from
+// which systems take the local ports of connections.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for {
@@ -210,7 +208,7 @@ func freePort(t testing.TB) int {
 		if port == 19100 {
 			continue
 		}
-		// The UDP port of this number tells other tests, of other processes as well, that it is taken.
+		// The UDP port with this number reserves it, for other test binaries too.
 		reserved, err := net.ListenPacket("udp4", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
@@ -222,8 +220,8 @@ func freePort(t testing.TB) int {
 	}
 }
 
-// free tells whether a port can be listened on. No process may be forked meanwhile: it would hold
-// the port until it becomes the program that it is to be.
+// free reports whether a port can be listened on. No process may be forked meanwhile, because it
+// would hold the port until it executes its program.
 func free(port int) bool {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -232,4 +230,29 @@ func free(port int) bool {
 		l.Close()
 	}
 	return err == nil
+}
+
+// together runs do for each index at once, and waits for all.
+func together(n int, do func(int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
+}
+
+// workers runs do for each index in n goroutines, and waits for all.
+func workers(n, count int, do func(int)) {
+	next := make(chan int)
+	go func() {
+		defer close(next)
+		for i := range count {
+			next <- i
+		}
+	}()
+	together(n, func(int) {
+		for i := range next {
+			do(i)
+		}
+	})
 }

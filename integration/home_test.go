@@ -15,59 +15,26 @@ import (
 	"testing"
 )
 
-// Behaviour is what the fake service does; see fake/main.go.
-type Behaviour struct {
-	ListenAfter      int    `json:",omitempty"`
-	ListenNever      bool   `json:",omitempty"`
-	ExitAtOnce       *int   `json:",omitempty"`
-	ExitIfTaken      bool   `json:",omitempty"`
-	CrashAfter       int    `json:",omitempty"`
-	DropAfter        int    `json:",omitempty"`
-	StopAfter        int    `json:",omitempty"`
-	Status           string `json:",omitempty"`
-	Raw              string `json:",omitempty"`
-	Hang             bool   `json:",omitempty"`
-	Reset            bool   `json:",omitempty"`
-	Trickle          bool   `json:",omitempty"`
-	Endless          bool   `json:",omitempty"`
-	IgnoreTerm       bool   `json:",omitempty"`
-	FlushOnTerm      int    `json:",omitempty"`
-	Grandchild       bool   `json:",omitempty"`
-	GrandchildServes bool   `json:",omitempty"`
-	ChildLeaves      bool   `json:",omitempty"`
-	Background       bool   `json:",omitempty"`
-	CloseStderr      bool   `json:",omitempty"`
-	LeaveGroup       bool   `json:",omitempty"`
-	AnswerAfter      int    `json:",omitempty"`
-	Pieces           bool   `json:",omitempty"`
-	Escapes          bool   `json:",omitempty"`
-	ChildFlushes     int    `json:",omitempty"`
-	Bomb             bool   `json:",omitempty"`
-	Undumpable       bool   `json:",omitempty"`
-	MainExits        bool   `json:",omitempty"`
-	Say              string `json:",omitempty"`
-}
-
 func number(n int) *int { return &n }
 
-// A Home is a temporary home of fake packages.
+// A Home is a folder of packages of the fake service.
 type Home struct {
 	t   testing.TB
 	Dir string
 }
 
-// newHome returns an empty home. At the end of the test, nothing that was started
-// from it may be left; what is left is killed and fails the test.
+// newHome returns an empty home. A process that was started from it and outlives the test is
+// killed, and is an error.
 func newHome(t testing.TB) *Home {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // a second user's daemon may have it
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // another user's daemon may use it
 		t.Fatal(err)
 	}
 	return homeAt(t, dir)
 }
 
-// homeAt is newHome in a folder of the test's own.
+// homeAt is newHome in a given folder.
 func homeAt(t testing.TB, dir string) *Home {
 	t.Helper()
 	noteSources()
@@ -76,8 +43,8 @@ func homeAt(t testing.TB, dir string) *Home {
 	return h
 }
 
-// Install makes a package with the fake as its binary, on a free port, which
-// it returns. extra is appended to the [service] table.
+// Install makes a package on a free port, which it returns. extra is appended to the [service]
+// table.
 func (h *Home) Install(name string, b Behaviour, extra ...string) int {
 	h.t.Helper()
 	port := freePort(h.t)
@@ -85,13 +52,13 @@ func (h *Home) Install(name string, b Behaviour, extra ...string) int {
 	return port
 }
 
-// InstallAt is Install on a given port. The receipt comes last: a daemon that is just looking
-// for eager packages sees all of the package or nothing.
+// InstallAt is Install on a given port. It writes the receipt last: a daemon that looks for eager
+// packages sees all of the package or nothing.
 func (h *Home) InstallAt(name string, port int, b Behaviour, extra ...string) {
 	h.t.Helper()
 	keys := strings.Join(extra, "\n")
 	if b == (Behaviour{}) && !strings.Contains(keys, "start-timeout") {
-		keys += "\nstart-timeout = \"1m\"" // it gets healthy, however busy the machine is
+		keys += "\nstart-timeout = \"1m\"" // the machine may be busy
 	}
 	h.Write(fmt.Sprintf("store/%s/1.0.0/package.toml", name), fmt.Sprintf(
 		"name = %q\nversion = \"1.0.0\"\nbinary = \"fake\"\n[service]\nstart = \"fake --listen=:{port}\"\nport = %d\n%s\n",
@@ -103,19 +70,28 @@ func (h *Home) InstallAt(name string, port int, b Behaviour, extra ...string) {
 	h.Write(fmt.Sprintf("modules/%s.json", name), `{"schema":1,"current":"1.0.0","active":true,"versions":{}}`)
 }
 
-// Behave changes what an installed fake does; most of it applies from the next
-// connection or start.
+// InstallScript is Install with a shell script as the program. The fake is beside it.
+func (h *Home) InstallScript(name, script string, extra ...string) (port int) {
+	h.t.Helper()
+	port = h.Install(name, Behaviour{}, extra...)
+	definition := fmt.Sprintf("store/%s/1.0.0/package.toml", name)
+	h.Write(definition, strings.ReplaceAll(readFile(h.t, filepath.Join(h.Dir, definition)), "fake", "serve"))
+	write(h.t, filepath.Join(h.folder(name), "serve"), script)
+	return port
+}
+
+// Behave changes what an installed fake does, mostly from the next connection or start.
 func (h *Home) Behave(name string, b Behaviour) {
 	h.t.Helper()
 	data, err := json.Marshal(b)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.Write(fmt.Sprintf("store/%s/1.0.0/behave", name), string(data)) // the fake may read at any moment
+	h.Write(fmt.Sprintf("store/%s/1.0.0/behave", name), string(data))
 }
 
-// Write writes a file of the home, and the folders that lead to it. Who reads at the same
-// time sees all of it or nothing.
+// Write writes a file in the home, and makes the folders above it. Readers see all of the file or
+// nothing.
 func (h *Home) Write(path, content string) {
 	h.t.Helper()
 	path = filepath.Join(h.Dir, path)
@@ -130,8 +106,8 @@ func (h *Home) Write(path, content string) {
 	}
 }
 
-// writeFile is os.WriteFile while no process is forked, which would hold the file open for writing: a
-// program cannot be executed then.
+// writeFile is os.WriteFile while no process is forked. That process would have the file open for
+// writing, and a program that is open for writing cannot be executed.
 func writeFile(path, content string, mode os.FileMode) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -140,7 +116,7 @@ func writeFile(path, content string, mode os.FileMode) error {
 
 func (h *Home) folder(name string) string { return filepath.Join(h.Dir, "store", name, "1.0.0") }
 
-// Events returns what the fake of a package has noted so far, as "PID what".
+// Events returns what the fake has noted, as "PID what".
 func (h *Home) Events(name string) []string {
 	data, err := os.ReadFile(filepath.Join(h.folder(name), "events"))
 	if err != nil {
@@ -149,8 +125,8 @@ func (h *Home) Events(name string) []string {
 	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
 }
 
-// Pids returns the processes of a package that noted what, oldest first:
-// "start" for leaders, "child" for grandchildren of the daemon.
+// Pids returns the processes of a package that have noted what, oldest first. "start" is a leader,
+// "child" a child of one.
 func (h *Home) Pids(name, what string) []int {
 	var pids []int
 	for _, event := range h.Events(name) {
@@ -163,14 +139,14 @@ func (h *Home) Pids(name, what string) []int {
 	return pids
 }
 
-// WaitEvent waits until a process of a package has noted what, and returns the newest.
+// WaitEvent waits until a process of a package has noted what, and returns the newest such process.
 func (h *Home) WaitEvent(name, what string) int {
 	h.t.Helper()
 	eventually(h.t, fmt.Sprintf("%q of %s", what, name), func() bool { return h.Last(name, what) != 0 })
 	return h.Last(name, what)
 }
 
-// Last is the newest process of a package that noted what, or 0.
+// Last returns the newest process of a package that has noted what, or 0.
 func (h *Home) Last(name, what string) int {
 	pids := h.Pids(name, what)
 	if len(pids) == 0 {
@@ -179,15 +155,15 @@ func (h *Home) Last(name, what string) int {
 	return pids[len(pids)-1]
 }
 
-// Kill ends the newest process of a package with SIGKILL. (Number 0 would be the
-// test's own group.)
-func (h *Home) Kill(name string) {
+// Kill sends SIGKILL to the newest process of a package, which it returns.
+func (h *Home) Kill(name string) (pid int) {
 	h.t.Helper()
-	pid := h.Last(name, "start")
+	pid = h.Last(name, "start")
 	if pid <= 0 {
 		h.t.Fatalf("there is no process of %s to kill", name)
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
+	return pid
 }
 
 func (h *Home) checkNothingLeft() {
@@ -198,20 +174,20 @@ func (h *Home) checkNothingLeft() {
 			number, what, _ := strings.Cut(event, " ")
 			pid, _ := strconv.Atoi(number)
 			if alive(pid) && h.owns(pid) {
-				h.t.Errorf("process %d of %s (%s) is left at the end of the test", pid, name, what)
+				h.t.Errorf("process %d of %s (%s) outlived the test", pid, name, what)
 				syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
 	}
 }
 
-// owns reports whether a process runs a program of this home. The number of one that has ended may
-// belong to any other by now.
+// owns reports whether a process runs a program of this home. After its end, its number may belong
+// to any other process.
 func (h *Home) owns(pid int) bool {
 	return strings.HasPrefix(commandLine(pid), h.Dir+"/")
 }
 
-// commandLine returns the arguments of a process. What separates them depends on the system.
+// commandLine returns the arguments of a process. Their separator depends on the system.
 func commandLine(pid int) string {
 	if _, err := os.Stat("/proc/self/cmdline"); err == nil {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
@@ -221,7 +197,7 @@ func commandLine(pid int) string {
 	return string(line)
 }
 
-// alive tells whether a process is there and no zombie.
+// alive reports whether a process exists and is not a zombie.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err == nil {
@@ -231,5 +207,5 @@ func alive(pid int) bool {
 	if _, err := os.Stat("/proc/self"); err == nil {
 		return false
 	}
-	return syscall.Kill(pid, 0) == nil // no /proc on this system
+	return syscall.Kill(pid, 0) == nil // this system has no /proc
 }

@@ -17,25 +17,25 @@ const (
 	floodTime   = 2 * time.Second
 )
 
-// An attack opens its connections, does its worst, and returns with what it holds open.
+// An attack opens connections and misuses them. It returns while they are open.
 type attack struct {
 	name string
 	do   func(*crowd)
 }
 
-// A crowd is the connections of one attack.
+// A crowd has the connections of an attack.
 type crowd struct {
 	t     *testing.T
 	addr  string
 	size  int
-	ended chan struct{} // closed when the crowd goes home
+	ended chan struct{} // closed when the crowd leaves
 	busy  sync.WaitGroup
 
 	mu   sync.Mutex
 	open []net.Conn
 }
 
-// dial may fail: the daemon owes these clients nothing.
+// dial connects. It may fail: the daemon may refuse these clients.
 func (c *crowd) dial() net.Conn {
 	conn, err := net.Dial("tcp", c.addr)
 	if err != nil {
@@ -47,17 +47,17 @@ func (c *crowd) dial() net.Conn {
 	return conn
 }
 
-// all connects everybody, and has each say something first.
-func (c *crowd) all(n int, say string) {
+// all makes n connections and sends the same on each.
+func (c *crowd) all(n int, line string) {
 	workers(32, n, func(int) {
 		if conn := c.dial(); conn != nil {
-			io.WriteString(conn, say)
+			io.WriteString(conn, line)
 		}
 	})
 }
 
-// goOn repeats do for each connection, until the crowd goes home.
-func (c *crowd) goOn(pause time.Duration, do func(net.Conn) error) {
+// repeat repeats do for each connection until the crowd leaves.
+func (c *crowd) repeat(pause time.Duration, do func(net.Conn) error) {
 	for _, conn := range c.open {
 		c.busy.Go(func() {
 			for do(conn) == nil {
@@ -71,7 +71,7 @@ func (c *crowd) goOn(pause time.Duration, do func(net.Conn) error) {
 	}
 }
 
-func (c *crowd) goHome() {
+func (c *crowd) leave() {
 	close(c.ended)
 	for _, conn := range c.open {
 		conn.Close()
@@ -86,19 +86,19 @@ var attacks = []attack{
 	{"endless lines", func(c *crowd) {
 		c.all(c.size/10, "")
 		piece := []byte(strings.Repeat("x", 16<<10))
-		c.goOn(0, func(conn net.Conn) error {
+		c.repeat(0, func(conn net.Conn) error {
 			_, err := conn.Write(piece)
 			return err
 		})
 	}},
 	{"one byte a second", func(c *crowd) {
 		c.all(c.size/2, "")
-		c.goOn(time.Second, func(conn net.Conn) error {
+		c.repeat(time.Second, func(conn net.Conn) error {
 			_, err := conn.Write([]byte(" "))
 			return err
 		})
 	}},
-	{"no requests, never gone", func(c *crowd) { c.all(c.size, "no request\n") }},
+	{"no requests, stay connected", func(c *crowd) { c.all(c.size, "no request\n") }},
 	{"never read", func(c *crowd) {
 		c.all(c.size, `{"request":"`+strings.Repeat("x", 3<<10)+"\"}\n")
 		c.all(c.size/10, `{"request":"`+strings.Repeat("x", 60<<10)+"\"}\n")
@@ -117,9 +117,9 @@ var attacks = []attack{
 	}},
 }
 
-// Whatever clients do, a good one is served, memory is bounded, and nothing of them stays.
-// The attacks come one after the other, each upon a daemon of its own: together they
-// would want more descriptors than a test may have.
+// Whatever clients do, the daemon serves a good client in bounded memory, and later has as many
+// descriptors as before. The attacks come one after the other, because each needs thousands of
+// descriptors.
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
 	needFiles(t, 500)
@@ -128,7 +128,7 @@ func TestHostileClients(t *testing.T) {
 	}
 }
 
-// crowdSize is 5,000, or as many as the test can hold.
+// crowdSize returns 5,000, or fewer if this process may not have as many descriptors.
 func crowdSize(t *testing.T) int {
 	size := 5000
 	if raceEnabled || testing.Short() {
@@ -141,16 +141,18 @@ func crowdSize(t *testing.T) int {
 	return size
 }
 
+// targetDaemon starts a daemon with one service.
 func targetDaemon(t *testing.T) *Daemon {
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{})
-	d := startDaemon(t, h, "-health-interval", "1h") // a check under way would count as a leak
+	d := startDaemon(t, h, "-health-interval", "1h") // the descriptor of a check would look like a leak
 	d.MustStart("kv", port)
-	want(t, "a first ping", d.Ask(`{"request":"ping"}`), `{"ok":true}`+"\n")
+	d.MustPing()
 	return d
 }
 
-// restingDescriptors waits until the connections of requests before it are gone.
+// restingDescriptors returns how many descriptors the daemon has when it has closed the connections
+// of earlier requests.
 func restingDescriptors(t testing.TB, d *Daemon) int {
 	least := descriptors(t, d.Pid())
 	for range 20 {
@@ -168,8 +170,8 @@ func survive(t *testing.T, a attack) {
 	pings := startPings(d)
 	a.do(c)
 	times := pings.stop(100)
-	c.goHome()
-	eventually(t, "the resting number of descriptors", func() bool { return descriptors(t, d.Pid()) <= rest })
+	c.leave()
+	eventually(t, "descriptors as at rest", func() bool { return descriptors(t, d.Pid()) <= rest })
 	peak := peakMemory(t, d.Pid())
 	t.Logf("%d connections; %d pings, median %v, 90%% within %v; at most %.1f MiB", len(c.open), len(times),
 		times[len(times)/2], times[len(times)*9/10], float64(peak)/(1<<20))
@@ -181,10 +183,10 @@ func survive(t *testing.T, a attack) {
 	}
 }
 
-// pings is a good client, which asks again every few milliseconds.
+// pings is a good client, which pings every few milliseconds.
 type pings struct {
 	d       *Daemon
-	ended   chan int // how many are to be made after it
+	ended   chan int // how many pings to add
 	done    chan struct{}
 	samples []time.Duration
 }
@@ -210,13 +212,13 @@ func startPings(d *Daemon) *pings {
 func (p *pings) one() {
 	began := time.Now()
 	answer, err := ask(p.d.Addr, `{"request":"ping"}`+"\n")
-	if err != nil || answer != `{"ok":true}`+"\n" {
+	if err != nil || answer != okLine {
 		p.d.t.Errorf("a ping of a good client: %q, %v", answer, err)
 	}
 	p.samples = append(p.samples, time.Since(began))
 }
 
-// stop makes more pings, and returns how long all took, in order.
+// stop makes more pings, and returns the times of all, sorted.
 func (p *pings) stop(more int) []time.Duration {
 	p.ended <- more
 	<-p.done

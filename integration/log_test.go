@@ -1,106 +1,84 @@
-//go:build linux
+//go:build unix
 
 package integration
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// brokenLog starts zrd with a log of which only the first line, with the address, is read. What
-// then becomes of the pipe is up to spoil.
-func brokenLog(t *testing.T, h *Home, spoil func(r, w *os.File)) *Daemon {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
+// logOf returns the lines of the log that name a service.
+func (d *Daemon) logOf(name string) string {
+	var lines strings.Builder
+	for line := range strings.Lines(d.Log.String()) {
+		if strings.Contains(line, "'"+name+"'") {
+			lines.WriteString(line)
+		}
 	}
-	t.Cleanup(func() { r.Close(); w.Close() })
-	d := &Daemon{t: t, Home: h, Log: &Log{}, Cmd: exec.Command(zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0"), done: make(chan struct{})}
-	d.Cmd.Stderr = w
-	if err := d.Cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Cmd.Process.Kill() })
-	go func() {
-		defer close(d.done)
-		d.Cmd.Wait()
-	}()
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Addr = strings.TrimSpace(strings.TrimPrefix(line, "daemon: listening on "))
-	spoil(r, w)
-	return d
+	return lines.String()
 }
 
-// A log that nobody reads, or that nobody reads on, costs its lines and nothing else.
-func TestBrokenLog(t *testing.T) {
+// wantLog fails unless the lines about a service match this regular expression.
+func (d *Daemon) wantLog(name, pattern string) {
+	d.t.Helper()
+	if log := d.logOf(name); !regexp.MustCompile("^" + pattern + "$").MatchString(log) {
+		d.t.Errorf("the log of %s:\n%s\nwant\n%s", name, log, pattern)
+	}
+}
+
+// The words of the log, and the seconds of the back-off. Other tests look at the status and at
+// effects.
+func TestLogLines(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(r, w *os.File){
-		"the reader went away": func(r, w *os.File) { r.Close(); w.Close() },
-		"the reader stopped":   fillPipe,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHome(t)
-			port := h.Install("kv", Behaviour{})
-			d := brokenLog(t, h, spoil)
-			d.MustStart("kv", port)
-			for i := range 3 { // each with lines for the log
-				h.Kill("kv")
-				eventually(t, "a restart", func() bool { return len(h.Pids("kv", "listen")) == 2*i+2 })
-				d.WaitStatus(`"running"`)
-				want(t, "a stop", d.Stop("kv"), `{"ok":true}`+"\n")
-				d.MustStart("kv", port)
-			}
-			want(t, "no request", d.Ask("x"), `{"ok":false,"error":"invalid daemon request: not a JSON object"}`+"\n")
-			want(t, "the shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
-			d.WaitExit(0)
-		})
+	h := newHome(t)
+	kv, lost := h.Install("kv", Behaviour{}), h.Install("lost", Behaviour{})
+	d := startDaemon(t, h)
+	d.MustStart("kv", kv)
+	d.MustStart("lost", lost)
+	h.Behave("kv", Behaviour{ExitAtOnce: number(7)})
+	h.Kill("kv")
+	receipt := filepath.Join(h.Dir, "modules/lost.json")
+	if err := os.Rename(receipt, receipt+".away"); err != nil {
+		t.Fatal(err)
 	}
-}
+	h.Kill("lost")
+	d.WaitFailures("lost", 2)
+	if err := os.Rename(receipt+".away", receipt); err != nil {
+		t.Fatal(err)
+	}
+	d.WaitStatus(entry("lost", lost, "running"))
+	d.MustStop("lost")
+	d.WaitStatus(entry("kv", kv, "failed"))
+	failure(t, d.Start("kv"))
+	d.Signal(syscall.SIGTERM)
+	d.WaitExit(0)
+	<-d.mute // the log is complete
 
-// fillPipe writes until the pipe is full, and stays stuck until it is closed.
-func fillPipe(_, w *os.File) {
-	size, _, _ := syscall.Syscall(syscall.SYS_FCNTL, w.Fd(), syscall.F_GETPIPE_SZ, 0)
-	go io.WriteString(w, strings.Repeat("x", int(size)))
-}
-
-// Services start with no signal ignored or blocked, whatever the daemon inherited or does about a broken
-// log. The service is a shell script, as a Go program changes its own signals before it can look.
-func TestServicesIgnoreNoSignal(t *testing.T) {
-	t.Parallel()
-	for name, prefix := range map[string]string{"plainly": "", "under nohup and more": "trap '' HUP PIPE USR1 TERM INT; "} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHome(t)
-			port := h.Install("kv", Behaviour{})
-			script := filepath.Join(h.folder("kv"), "fake.sh")
-			h.Write("store/kv/1.0.0/fake.sh", "#!/bin/sh\nwhile read -r line; do echo \"$line\"; done < /proc/self/status > \"$0.status\"\nexec \"${0%.sh}\" \"$@\"\n")
-			if err := os.Chmod(script, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			h.Write("store/kv/1.0.0/package.toml", fmt.Sprintf("name = \"kv\"\nversion = \"1.0.0\"\nbinary = \"fake.sh\"\n[service]\nport = %d\n", port))
-			d := startCommand(t, h, exec.Command("sh", "-c", prefix+`exec "$@"`, "sh", zrdPath, "-home", h.Dir, "-addr", "127.0.0.1:0"))
-			d.MustStart("kv", port)
-			status, err := os.ReadFile(script + ".status")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, field := range []string{"SigIgn", "SigBlk"} {
-				if !strings.Contains(string(status), field+":\t0000000000000000\n") {
-					t.Errorf("the service starts with other signals than none in %s:\n%s", field, status)
-				}
-			}
-		})
+	started := func(name string, port int) string {
+		return fmt.Sprintf("daemon: started service '%s' on port %d\n", name, port)
+	}
+	failed := func(name string, n int, why, next string) string {
+		return fmt.Sprintf("daemon: service '%s' unhealthy \\(failure %d/5\\): %s\ndaemon: %s\n", name, n, why, next)
+	}
+	const lostAgain = "(daemon: failed to restart 'lost': package 'lost' not found\n" +
+		"daemon: service 'lost' unhealthy \\(failure ./5\\): package 'lost' not found\n" +
+		"daemon: restarting 'lost' in .s\n)+"
+	d.wantLog("lost", started("lost", lost)+failed("lost", 1, "signal: killed", "restarting 'lost' in 1s")+lostAgain+
+		"daemon: service 'lost' restarted successfully\ndaemon: stopping service 'lost'\n")
+	const notHealthy = "daemon: service 'kv' failed health check after restart\n"
+	d.wantLog("kv", started("kv", kv)+failed("kv", 1, "signal: killed", "restarting 'kv' in 1s")+
+		notHealthy+failed("kv", 2, "exit status 7", "restarting 'kv' in 2s")+
+		notHealthy+failed("kv", 3, "exit status 7", "restarting 'kv' in 4s")+
+		notHealthy+failed("kv", 4, "exit status 7", "restarting 'kv' in 8s")+
+		notHealthy+failed("kv", 5, "exit status 7", "service 'kv' marked as failed after 5 consecutive failures")+
+		started("kv", kv)+"daemon: failed to start 'kv': exited before it was healthy: exit status 7\n")
+	log := d.Log.String()
+	if !strings.HasPrefix(log, "daemon: listening on "+d.Addr+"\n") || !strings.HasSuffix(log, "\ndaemon: SIGTERM\ndaemon: stopped\n") {
+		t.Errorf("the first or the last lines of the log are wrong:\n%s", log)
 	}
 }

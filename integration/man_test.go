@@ -16,8 +16,7 @@ var manPages = map[string]struct{ source, program string }{
 	"zrctl.1": {"../zrctl/zrctl.1", "zrctl"},
 }
 
-// mandoc looks for the pages that others refer to among those of the system, where these
-// two and systemd's may not be installed.
+// mandoc wants every page that is referred to. These may not be installed.
 var notInstalled = regexp.MustCompile(`STYLE: referenced manual not found: Xr (zrd 8|zrctl 1|systemd 1|systemd\.service 5|systemd\.socket 5|nohup 1) ?(\(\d+ times\))?\n$`)
 
 func TestManPages(t *testing.T) {
@@ -37,7 +36,7 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// Every flag that a program has is in its page, and every flag of the page is one of the program's.
+// A man page has the flags of its program, and no others.
 func TestManPagesHaveAllFlags(t *testing.T) {
 	t.Parallel()
 	for name, page := range manPages {
@@ -48,7 +47,7 @@ func TestManPagesHaveAllFlags(t *testing.T) {
 		}
 		flags := found(`(?m)^  -([a-z-]+)`, string(usage))
 		if len(flags) < 5 {
-			t.Errorf("%s -h tells of %d flags only:\n%s", page.program, len(flags), usage)
+			t.Errorf("%s -h has %d flags:\n%s", page.program, len(flags), usage)
 		}
 		want(t, "the flags of "+name, strings.Join(found(`(?m)^\.It Fl ([a-z-]+)`, readFile(t, page.source)), " "), strings.Join(flags, " "))
 	}
@@ -67,24 +66,24 @@ func TestManPageHasAllKeys(t *testing.T) {
 	t.Error("the README has no block of keys")
 }
 
-// found returns what the group in pattern matches in text, sorted.
-func found(pattern, text string) (words []string) {
+// found returns the matches of the group in pattern, sorted.
+func found(pattern, text string) (matches []string) {
 	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
-		words = append(words, match[1])
+		matches = append(matches, match[1])
 	}
-	slices.Sort(words)
-	return words
+	slices.Sort(matches)
+	return matches
 }
 
-// The commands of zrctl's usage, of its man page and of its completions are those that it knows.
+// The usage, the man page and the completions have the commands of zrctl.
 func TestCommandsAreDocumented(t *testing.T) {
 	t.Parallel()
-	_, known, _ := strings.Cut(ctlResult(t, "nothing").errs, "it is one of ")
+	_, known, _ := strings.Cut(ctl(t, "nothing").errs, "it is one of ")
 	commands := found(`([a-z]+)(?:,| and|;)`, strings.Split(known, " see")[0])
 	if len(commands) < 6 {
-		t.Fatalf("zrctl tells of %q only", commands)
+		t.Fatalf("zrctl has the commands %q", commands)
 	}
-	usage := ctlResult(t, "-h").out
+	usage := ctl(t, "-h").out
 	page := readFile(t, "../zrctl/zrctl.1")
 	want(t, "the commands of zrctl -h", strings.Join(found(`(?m)^  ([a-z]+) .*  zrctl `, usage), " "), strings.Join(commands, " "))
 	want(t, "the commands of zrctl.1", strings.Join(found(`(?m)^\.It Cm ([a-z]+)`, page), " "), strings.Join(commands, " "))
@@ -94,7 +93,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 		}
 	}
 	for _, shell := range []string{"bash", "fish", "zsh"} {
-		script := " " + strings.NewReplacer("'", " ", `"`, " ", "(", " ", ")", " ", "\n", " ").Replace(ctlResult(t, "completion", shell).out) + " "
+		script := " " + strings.NewReplacer("'", " ", `"`, " ", "(", " ", ")", " ", "\n", " ").Replace(ctl(t, "completion", shell).out) + " "
 		for _, word := range append(commands, found(`(?m)^  (-[a-z-]+)`, usage)...) {
 			if !strings.Contains(script, " "+word+" ") {
 				t.Errorf("the completion for %s does not have %s", shell, word)
@@ -106,7 +105,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 	}
 }
 
-// need skips the test where a tool is not installed.
+// need skips the test if a tool is not installed.
 func need(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {

@@ -18,17 +18,17 @@ import (
 	"testing"
 )
 
-// A manager is a real one that runs zrd by the files in testdata, which are
-// what its users are told to install.
+// A manager is a real one. It runs zrd by the files in testdata, which the README tells users to
+// install.
 type manager struct {
 	name  string
 	tools []string
 	// install writes what the manager needs to dir and returns how to run it.
 	install func(t *testing.T, dir string, adapt func(string) string) *exec.Cmd
-	// what an administrator types, in dir
+	// The commands of an administrator in dir.
 	up, down, kill, crash, status []string
-	staysDown                     string   // what status says after zrctl shutdown; empty where that is a restart
-	end                           []string // before signal ends the manager itself
+	staysDown                     string   // the output of status after zrctl shutdown; "" if the manager restarts zrd
+	end                           []string // a command before the manager gets signal
 	signal                        syscall.Signal
 }
 
@@ -109,27 +109,27 @@ func testManager(t *testing.T, m manager) {
 	d.waitUp(entry("kv", kv, "running"))
 	d.MustStart("web", web)
 
-	// SIGKILL of zrd ends its services; only the eager one comes back. So does SIGQUIT, at which Go's runtime
-	// ends a program as after a crash of its own.
+	// SIGKILL of zrd ends its services, and the eager one comes back. SIGQUIT is like a crash of a
+	// Go program.
 	old := 0
 	for _, end := range [][]string{m.kill, m.crash} {
 		old = h.Last("kv", "start")
 		run(end...)
 		eventually(t, "a new kv", func() bool { return h.Last("kv", "start") != old })
-		eventually(t, "the old one to be gone", func() bool { return !alive(old) && !alive(h.Last("web", "start")) })
+		eventually(t, "the end of the old processes", func() bool { return !alive(old) && !alive(h.Last("web", "start")) })
 		d.waitUp(`{"ok":true,"services":[` + entry("kv", kv, "running") + "]}\n")
 		d.MustStart("web", web)
 	}
 
-	// Its stop is a clean end.
+	// A stop by the manager is a clean end.
 	run(m.down...)
 	d.wantDown()
 
-	// So is zrctl's, and most leave it at that.
+	// So is zrctl shutdown. Most managers then leave zrd down.
 	run(m.up...)
 	d.waitUp(entry("kv", kv, "running"))
 	old = h.Last("kv", "start")
-	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
+	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), okLine)
 	if m.staysDown == "" {
 		eventually(t, "a new kv", func() bool { return h.Last("kv", "start") != old })
 		return
@@ -138,8 +138,8 @@ func testManager(t *testing.T, m manager) {
 	eventually(t, m.name+" to leave it down", func() bool { return run(m.status...) == m.staysDown })
 }
 
-// manage runs zrd at d.Addr by m, with its files in dir, and returns how to give m a command. At the end of the
-// test nothing is left of either.
+// manage runs zrd at d.Addr by m, with its files in dir, and returns a function that runs a command
+// in dir. At the end of the test it ends both.
 func manage(t *testing.T, m manager, d *Daemon, dir string) func(args ...string) string {
 	t.Helper()
 	adapt := strings.NewReplacer(append(ownUser(t, d.Home),
@@ -168,7 +168,7 @@ func manage(t *testing.T, m manager, d *Daemon, dir string) func(args ...string)
 		return string(out)
 	}
 	t.Cleanup(func() {
-		if len(m.end) > 0 { // runsv may start what it is just ending once more; then it takes a second SIGTERM
+		if len(m.end) > 0 { // runsv may start zrd again while it ends, and then needs a second SIGTERM
 			end := exec.Command(m.end[0], m.end[1:]...)
 			end.Dir = dir
 			end.Run()
@@ -180,7 +180,7 @@ func manage(t *testing.T, m manager, d *Daemon, dir string) func(args ...string)
 		more, _ := os.ReadFile(filepath.Join(dir, "zrd.log"))
 		text = append(text, more...)
 		if !t.Failed() && !bytes.Contains(text, []byte("kv has something to say\n")) {
-			t.Error("the manager's log lacks what a service said on standard output")
+			t.Error("the manager's log does not have the standard output of a service")
 		}
 		if t.Failed() {
 			t.Logf("the manager's log:\n%s", text)
@@ -189,7 +189,8 @@ func manage(t *testing.T, m manager, d *Daemon, dir string) func(args ...string)
 	return run
 }
 
-// ownUser has the daemon run as the user nobody, to whom it gives the home, in place of zr; only root can do that.
+// ownUser makes the daemon run as the user nobody instead of zr, and gives it the home. Only root
+// can do that.
 func ownUser(t *testing.T, h *Home) (replacements []string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -213,7 +214,7 @@ func ownUser(t *testing.T, h *Home) (replacements []string) {
 	return []string{"chpst -u zr ", "chpst -u " + nobody + " ", "s6-setuidgid zr ", "s6-setuidgid " + nobody + " ", "user=zr\n", "user=" + nobody + "\n"}
 }
 
-// waitUp waits until the daemon is there and its status holds text.
+// waitUp waits until the daemon answers and its status holds text.
 func (d *Daemon) waitUp(text string) {
 	d.t.Helper()
 	eventually(d.t, "a daemon with "+text, func() bool {
@@ -222,10 +223,10 @@ func (d *Daemon) waitUp(text string) {
 	})
 }
 
-// wantDown waits until the daemon is gone. Its services went first.
+// wantDown waits until the daemon has ended. Its services must have ended before.
 func (d *Daemon) wantDown() {
 	d.t.Helper()
-	eventually(d.t, "the daemon to be gone", func() bool {
+	eventually(d.t, "the end of the daemon", func() bool {
 		conn, err := net.Dial("tcp", d.Addr)
 		if err == nil {
 			conn.Close()
@@ -234,7 +235,7 @@ func (d *Daemon) wantDown() {
 	})
 	for _, name := range []string{"kv", "web"} {
 		if pid := d.Home.Last(name, "start"); pid != 0 && alive(pid) {
-			d.t.Errorf("%s, process %d, is left", name, pid)
+			d.t.Errorf("process %d of %s is alive", pid, name)
 		}
 	}
 }
@@ -248,8 +249,8 @@ func adaptFile(t *testing.T, from, to string, adapt func(string) string) {
 	write(t, to, adapt(string(text)))
 }
 
-// plain is a path that needs no quotes anywhere, and leaves room for the name of a socket, whose path may have
-// 107 bytes.
+// plain matches a path that needs no quotes anywhere and is short enough for the path of a socket
+// below it, which may have 107 bytes.
 var plain = regexp.MustCompile(`^[\w./-]{1,70}$`)
 
 // plainDir returns a temporary folder with a plain path.

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// The units are copied under the names and with the program that they have
-// once installed.
+// systemd-analyze finds nothing wrong with the units, under the names and with the program that
+// they have once installed.
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	need(t, "systemd-analyze")
@@ -50,7 +50,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// The first request starts the daemon, on the socket that was open before it ran.
+// The first request starts the daemon, on a socket that was open before.
 func TestSocketActivation(t *testing.T) {
 	t.Parallel()
 	need(t, "systemd-socket-activate")
@@ -63,11 +63,9 @@ func TestSocketActivation(t *testing.T) {
 	if strings.Contains(d.Log.String(), "daemon: ") {
 		t.Fatal("the daemon runs before the first request")
 	}
-	out, errs, status := d.Ctl("start", "kv")
-	want(t, "zrctl start kv", fmt.Sprint(out, errs, status), fmt.Sprintf(`{"ok":true,"port":%d}`+"\n0", port))
-	d.WaitLog("daemon: listening on " + addr + "\n")
+	wantResult(t, "start kv", d.Ctl("start", "kv"), result{portLine(port), "", 0})
 	if strings.Contains(environment(t, h.Last("kv", "start")), "\x00LISTEN_") {
-		t.Error("the service was told of the socket")
+		t.Error("the service has LISTEN_ variables")
 	}
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.Last("kv", "start")))
 	if err != nil {
@@ -79,11 +77,11 @@ func TestSocketActivation(t *testing.T) {
 			t.Errorf("the service has the daemon's %s", link)
 		}
 	}
-	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), `{"ok":true}`+"\n")
+	want(t, "shutdown", d.Ask(`{"request":"shutdown"}`), okLine)
 	d.WaitExit(0)
 }
 
-// What cannot be served is refused in words, with exit status 1.
+// Sockets that zrd cannot serve are an error, with exit status 1.
 func TestSocketActivationRefused(t *testing.T) {
 	t.Parallel()
 	need(t, "systemd-socket-activate")
@@ -115,7 +113,7 @@ func TestSocketActivationRefused(t *testing.T) {
 	}
 }
 
-// A manager that keeps the socket has the next daemon answer who asks in between.
+// A request between two daemons is answered by the second if the manager keeps the socket.
 func TestSocketOutlivesTheDaemon(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -136,7 +134,7 @@ func TestSocketOutlivesTheDaemon(t *testing.T) {
 		cmd := exec.Command("/bin/sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, zrdPath, "-home", h.Dir)
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		d := startCommand(t, h, cmd)
-		want(t, "ping", <-answer, `{"ok":true}`+"\n")
+		want(t, "ping", <-answer, okLine)
 		d.Signal(end)
 		<-d.done
 	}

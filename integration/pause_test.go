@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// freeze stops the daemon and everything in more for longer than any deadline that is near. The daemon is the first
-// that goes on.
+// freeze stops the daemon and other processes for some time. The daemon continues first.
 func (d *Daemon) freeze(long time.Duration, more ...int) {
 	pids := append([]int{d.Pid()}, more...)
 	for _, pid := range pids {
@@ -22,8 +21,8 @@ func (d *Daemon) freeze(long time.Duration, more ...int) {
 	}
 }
 
-// The daemon is paused in the middle of a check for longer than the check may take. A service that has answered
-// meanwhile, or could not because it was paused as well, is left alone.
+// The daemon is paused during a check for longer than the check may take. The service may have
+// answered meanwhile, or be paused too. It is not restarted.
 func TestPauseDuringACheck(t *testing.T) {
 	t.Parallel()
 	for name, both := range map[string]bool{"the daemon": false, "the machine": true} {
@@ -42,21 +41,19 @@ func TestPauseDuringACheck(t *testing.T) {
 			d.freeze(4*time.Second, more...)
 			before = len(h.Pids("kv", "get"))
 			eventually(t, "two more checks", func() bool { return len(h.Pids("kv", "get")) > before+2 })
-			want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
-			d.wantLog("kv", port, "started service NAME on port PORT")
+			d.WantNoFailure("kv")
 		})
 	}
 }
 
-// The daemon is paused until after the time that a start may take. The service that has got healthy meanwhile
-// counts as healthy.
+// The daemon is paused until the start timeout is over. A service that is healthy by then has
+// started.
 func TestPauseDuringAStart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{ListenNever: true}, `start-timeout = "6s"`)
 	d := startDaemon(t, h)
-	reply := make(chan string)
-	go func() { reply <- ctlOut(t, d, "start", "kv") }()
+	reply := d.CtlAsync("start", "kv")
 	h.WaitEvent("kv", "start")
 	h.Behave("kv", Behaviour{})
 	d.freeze(7 * time.Second)

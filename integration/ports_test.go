@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// A foreigner is another process that serves a port which a service wants. (The test's own would share its sockets
-// for a moment with each process that it starts.)
-type foreigner struct {
+// An intruder is another process that takes the port of a service. (This process would share its
+// sockets with each process that it starts, for a moment.)
+type intruder struct {
 	cmd  *exec.Cmd
 	in   io.Writer
 	out  *bufio.Reader
-	name string // as an error names it: "pid 49 (caddy)"
+	name string // in errors, like "pid 49 (caddy)"
 }
 
-// newForeigner returns a process that will take port on loopback when it is told to, and answers every connection
-// with answer ("": with silence).
-func newForeigner(t *testing.T, port int, answer string) *foreigner {
+// newIntruder returns a process that will take port on loopback, and answer every connection. If
+// answer is empty, it does not answer.
+func newIntruder(t *testing.T, port int, answer string) *intruder {
 	t.Helper()
-	cmd := exec.Command(fakePath, "squat", fmt.Sprintf("127.0.0.1:%d", port), answer)
+	cmd := exec.Command(fakePath, "take", fmt.Sprintf("127.0.0.1:%d", port), answer)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -39,29 +39,29 @@ func newForeigner(t *testing.T, port int, answer string) *foreigner {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	f := &foreigner{cmd: cmd, in: in, out: bufio.NewReader(out)}
+	f := &intruder{cmd: cmd, in: in, out: bufio.NewReader(out)}
 	t.Cleanup(f.Close)
 	f.wait(t)
-	f.name = holder(cmd.Process.Pid) // it has its program's name only now
+	f.name = holder(cmd.Process.Pid) // it has executed its program
 	return f
 }
 
-// take has the foreigner take its port, as soon as that is free.
-func (f *foreigner) take(t *testing.T) {
+// take makes the intruder take its port as soon as it is free.
+func (f *intruder) take(t *testing.T) {
 	t.Helper()
 	io.WriteString(f.in, "now\n")
 	f.wait(t)
 }
 
-// wait waits until the foreigner is ready for what comes next.
-func (f *foreigner) wait(t *testing.T) {
+// wait waits until the intruder is ready.
+func (f *intruder) wait(t *testing.T) {
 	t.Helper()
-	if word, err := f.out.ReadString('\n'); err != nil {
-		t.Fatalf("the foreigner said %q, %v", word, err)
+	if line, err := f.out.ReadString('\n'); err != nil {
+		t.Fatalf("the intruder printed %q, %v", line, err)
 	}
 }
 
-func (f *foreigner) Close() {
+func (f *intruder) Close() {
 	f.cmd.Process.Kill()
 	f.cmd.Wait()
 }
@@ -71,14 +71,13 @@ const (
 	absentAnswer  = "HTTP/1.0 404 Not Found\r\n\r\n"
 )
 
-// holder words a process as an error does.
+// holder returns a process as an error names it.
 func holder(pid int) string {
 	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return fmt.Sprintf("pid %d (%s)", pid, strings.TrimSpace(string(comm)))
 }
 
-// neverRunning watches status until the test ends or the function that it
-// returns is called.
+// neverRunning fails if the status says "running" of a service before stop is called.
 func neverRunning(t *testing.T, d *Daemon, name string) (stop func()) {
 	t.Helper()
 	ended, done := make(chan struct{}), make(chan struct{})
@@ -92,7 +91,7 @@ func neverRunning(t *testing.T, d *Daemon, name string) (stop func()) {
 			}
 			status, err := ask(d.Addr, `{"request":"status"}`)
 			if err == nil && strings.Contains(status, fmt.Sprintf(`"name":%q`, name)) && strings.Contains(status, `"running"`) {
-				t.Errorf("%s counts as running: %s", name, status)
+				t.Errorf("%s is running: %s", name, status)
 				return
 			}
 		}
@@ -100,12 +99,10 @@ func neverRunning(t *testing.T, d *Daemon, name string) (stop func()) {
 	return func() { close(ended); <-done }
 }
 
-func heldReply(port int, by string) string {
-	return fmt.Sprintf(`{"ok":false,"error":"port %d is held by %s"}`+"\n", port, by)
-}
+func heldBy(port int, who string) string { return fmt.Sprintf("port %d is held by %s", port, who) }
 
-// A foreigner takes the port after the check and before the service binds it,
-// whatever it answers and whatever the service makes of that.
+// An intruder takes the port after the check and before the service binds it. Neither its answers
+// nor what the service does make the service healthy.
 func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -126,7 +123,7 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 			waiting.ListenNever = true
 			port := h.Install("kv", waiting)
 			d := startDaemon(t, h)
-			f := newForeigner(t, port, test.answer)
+			f := newIntruder(t, port, test.answer)
 			stop := neverRunning(t, d, "kv")
 			defer stop()
 			reply := make(chan string, 1)
@@ -137,8 +134,8 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 			eventually(t, "the spawn", func() bool { return h.Last("kv", "start") != 0 })
 			f.take(t)
 			h.Behave("kv", test.b)
-			got, expect := <-reply, heldReply(port, f.name)
-			if test.b.ExitIfTaken { // which is noticed first, the exit or the foreigner, is chance
+			got, expect := <-reply, errorLine(heldBy(port, f.name))
+			if test.b.ExitIfTaken { // either may be noticed first, the exit or the intruder
 				early := strings.Replace(expect, "port ", "service 'kv' exited before it was healthy: exit status 1: port ", 1)
 				if got == early {
 					expect = early
@@ -150,29 +147,29 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 	}
 }
 
-// A service that lost its port to a foreigner after it was healthy is not
-// healthy any more, even though the port answers; and it does not come back before
-// the port is free.
+// A service whose port an intruder has taken is not healthy, even if the port answers. It is
+// restarted when the port is free.
 func TestPortTakenFromARunningService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{DropAfter: 200})
-	f := newForeigner(t, port, healthyAnswer)
+	f := newIntruder(t, port, healthyAnswer)
+	held := heldBy(port, f.name)
 	d := startDaemon(t, h, "-health-interval", "4s")
 	d.MustStart("kv", port)
+	first := h.Last("kv", "start")
 	f.take(t)
 	h.Behave("kv", Behaviour{})
-	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): port %d is held by %s\n", port, f.name))
+	d.WaitError("kv", held)
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
-	d.WaitLog(fmt.Sprintf("daemon: failed to restart 'kv': port %d is held by %s\n", port, f.name))
-	d.WaitLog("daemon: restarting 'kv' in 2s\n")
+	want(t, "the next failure", d.WaitFailures("kv", 2).Why(), held)
 	stop()
 	f.Close()
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+	d.WaitBack("kv", first)
 }
 
-// Between the check and the bind of a restart it is as with a start.
+// An intruder takes the port between the check and the bind of a restart.
 func TestPortTakenDuringARestart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -180,21 +177,21 @@ func TestPortTakenDuringARestart(t *testing.T) {
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
 	h.Behave("kv", Behaviour{ListenNever: true})
-	f := newForeigner(t, port, healthyAnswer)
+	f := newIntruder(t, port, healthyAnswer)
 	h.Kill("kv")
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
 	eventually(t, "the restart", func() bool { return len(h.Pids("kv", "start")) == 2 })
 	f.take(t)
-	d.WaitLog(fmt.Sprintf("daemon: service 'kv' failed health check after restart\ndaemon: service 'kv' unhealthy (failure 2/5): port %d is held by %s\n", port, f.name))
+	want(t, "the failure of the restart", d.WaitFailures("kv", 2).Why(), heldBy(port, f.name))
 	stop()
 	f.Close()
 	h.Behave("kv", Behaviour{})
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+	d.WaitStatus(entry("kv", port, "running"))
 }
 
-// What a dead service left behind, out of its group and still serving, is no
-// service of this daemon. (With cgroups, nothing is left behind.)
+// A child that has left the group, outlives its service and still serves is not taken for the
+// service. (With cgroups it would be ended.)
 func TestLeftoverServes(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -207,14 +204,14 @@ func TestLeftoverServes(t *testing.T) {
 	}
 	who := holder(leftover)
 	syscall.Kill(leader, syscall.SIGKILL)
-	d.WaitLog(fmt.Sprintf("daemon: service 'kv' unhealthy (failure 1/5): signal: killed: port %d is held by %s\n", port, who))
+	want(t, "the first failure", d.WaitFailures("kv", 1).Why(), "signal: killed: "+heldBy(port, who))
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
-	d.WaitLog(fmt.Sprintf("daemon: failed to restart 'kv': port %d is held by %s\n", port, who))
+	want(t, "the next failure", d.WaitFailures("kv", 2).Why(), heldBy(port, who))
 	stop()
-	want(t, "the stop", d.Stop("kv"), `{"ok":true}`+"\n")
-	want(t, "a new start", d.Start("kv"), heldReply(port, who))
+	d.MustStop("kv")
+	want(t, "a new start", d.Start("kv"), errorLine(heldBy(port, who)))
 	syscall.Kill(leftover, syscall.SIGKILL)
 	h.Behave("kv", Behaviour{})
-	eventually(t, "a start once the leftover has left", func() bool { return d.Start("kv") == portLine(port) })
+	eventually(t, "a start after the end of the child", func() bool { return d.Start("kv") == portLine(port) })
 }

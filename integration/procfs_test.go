@@ -9,12 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
-// A processInfo is what /proc says of one process.
+// A processInfo is a process in /proc.
 type processInfo struct {
 	pid, parent int
 	state       string
@@ -27,7 +26,7 @@ func processes() []processInfo {
 	for _, dir := range dirs {
 		stat, err := os.ReadFile(dir + "/stat")
 		if err != nil {
-			continue // it has gone meanwhile
+			continue // it has ended
 		}
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		cmdline, _ := os.ReadFile(dir + "/cmdline")
@@ -39,8 +38,8 @@ func processes() []processInfo {
 	return list
 }
 
-// Processes are those that run a program of this home, noted or not: unlike Pids, it
-// finds one that was killed before its first word.
+// Processes returns all processes that run a program of this home. Pids does not know those that
+// were killed before they noted anything.
 func (h *Home) Processes() []int {
 	var pids []int
 	for _, p := range processes() {
@@ -51,7 +50,7 @@ func (h *Home) Processes() []int {
 	return pids
 }
 
-// children of a process, zombies included.
+// children returns the children of a process, including zombies.
 func children(pid int) []processInfo {
 	var list []processInfo
 	for _, p := range processes() {
@@ -62,7 +61,7 @@ func children(pid int) []processInfo {
 	return list
 }
 
-// descriptors counts what a process has open.
+// descriptors returns how many descriptors a process has.
 func descriptors(t testing.TB, pid int) int {
 	t.Helper()
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
@@ -72,7 +71,7 @@ func descriptors(t testing.TB, pid int) int {
 	return len(entries)
 }
 
-// procStatus is one field of /proc/PID/status, without its unit.
+// procStatus returns a field of /proc/PID/status, without its unit.
 func procStatus(t testing.TB, pid int, field string) string {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -88,7 +87,7 @@ func procStatus(t testing.TB, pid int, field string) string {
 	return ""
 }
 
-// peakMemory is the largest resident size that a process ever had, in bytes.
+// peakMemory returns the largest resident size that a process has had, in bytes.
 func peakMemory(t testing.TB, pid int) int {
 	t.Helper()
 	kb, err := strconv.Atoi(procStatus(t, pid, "VmHWM"))
@@ -98,7 +97,7 @@ func peakMemory(t testing.TB, pid int) int {
 	return kb << 10
 }
 
-// processorTime is what a process has used so far.
+// processorTime returns the processor time that a process has used.
 func processorTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -109,29 +108,4 @@ func processorTime(t testing.TB, pid int) time.Duration {
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
-}
-
-// together runs do for each index side by side and waits for all.
-func together(n int, do func(int)) {
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() { do(i) })
-	}
-	all.Wait()
-}
-
-// workers is together with n callers at most at a time.
-func workers(n, count int, do func(int)) {
-	next := make(chan int)
-	go func() {
-		defer close(next)
-		for i := range count {
-			next <- i
-		}
-	}()
-	together(n, func(int) {
-		for i := range next {
-			do(i)
-		}
-	})
 }

@@ -14,15 +14,15 @@ import (
 
 const readme = "../README.md"
 
-// The README prints the usage of both programs and the files of its example.
+// The README has the usage of both programs and the files of its example.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	noteSources()
 	text := readFile(t, readme)
 	for _, path := range []string{zrdPath, zrctlPath} {
-		usage, errs, status := run(t, exec.Command(path, "-h"))
-		if status != 0 || !strings.Contains(text, "```text\n"+usage+"```\n") {
-			t.Errorf("the README does not print the usage of %s, which is\n%s%s", filepath.Base(path), usage, errs)
+		usage := run(t, exec.Command(path, "-h"))
+		if usage.exit != 0 || !strings.Contains(text, "```text\n"+usage.out+"```\n") {
+			t.Errorf("the README does not print the usage of %s, which is\n%s%s", filepath.Base(path), usage.out, usage.errs)
 		}
 	}
 	for _, name := range []string{"package.toml", "receipt.json"} {
@@ -32,7 +32,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// A block is a fenced block of a document: a language and lines.
+// A block is a fenced block of a document.
 type block struct{ language, text string }
 
 func blocks(document string) (all []block) {
@@ -42,8 +42,8 @@ func blocks(document string) (all []block) {
 	return all
 }
 
-// The commands of the README's section about a package of one's own print what it says, in a clone and a
-// home without anything else. Only the ports are others.
+// The commands in the README section about a package print what it says, in a clone and an empty
+// home. Only the ports differ.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
 	need(t, "curl", "python3", "go")
@@ -52,7 +52,8 @@ func TestReadmeCommands(t *testing.T) {
 	ports := regexp.MustCompile(`\b920[12]\b`)
 	others := map[string]string{"9201": strconv.Itoa(freePort(t)), "9202": strconv.Itoa(freePort(t))}
 	adapt := func(s string) string {
-		s = strings.ReplaceAll(s, "port = 9202\n", "port = 9202\nstart-timeout = \"1m\"\n") // for a busy machine
+		s = strings.ReplaceAll(s, "port = 9202\n", "port = 9202\nstart-timeout = \"5m\"\n") // for a busy machine
+		s = strings.ReplaceAll(s, "zrctl start", "zrctl -timeout 5m start")
 		return ports.ReplaceAllStringFunc(s, func(port string) string { return others[port] })
 	}
 	keys, clone := freePort(t), t.TempDir()
@@ -62,7 +63,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	user := t.TempDir()
 	h := homeAt(t, filepath.Join(user, ".zr"))
-	cache, _, _ := run(t, exec.Command("go", "env", "GOCACHE"))
+	cache := run(t, exec.Command("go", "env", "GOCACHE")).out
 	env := append(without(without(os.Environ(), "ZR_HOME"), "ZRCTL_FORMAT"), "HOME="+user, "GOCACHE="+strings.TrimSpace(cache),
 		"GOFLAGS=-buildvcs=false", "PATH="+filepath.Dir(zrctlPath)+":"+os.Getenv("PATH"))
 	var d *Daemon
@@ -77,12 +78,12 @@ func TestReadmeCommands(t *testing.T) {
 		case b.language == "sh":
 			cmd := exec.Command("sh", "-e", "-c", adapt(b.text))
 			cmd.Dir, cmd.Env = clone, env
-			out, errs, status := run(t, cmd)
-			if printed = out; status != 0 {
-				t.Fatalf("exit status %d of\n%s%s", status, b.text, errs)
+			got := run(t, cmd)
+			if printed = got.out; got.exit != 0 {
+				t.Fatalf("exit status %d of\n%s%s", got.exit, b.text, got.errs)
 			}
 		case b.language == "text":
-			want(t, "the output", words(printed), words(adapt(b.text)))
+			want(t, "the output", singleSpaced(printed), singleSpaced(adapt(b.text)))
 			printed = ""
 		case strings.Contains(b.text, "start-timeout"):
 			h.InstallAt("keys", keys, Behaviour{}, strings.Replace(b.text, "port = 9201\n", "", 1))
@@ -91,16 +92,16 @@ func TestReadmeCommands(t *testing.T) {
 	if d == nil || printed != "" {
 		t.Fatalf("the section runs no zrd, or does not show %q", printed)
 	}
-	wantResult(t, "start keys", d.result("start", "keys"), result{portLine(keys), "", 0})
+	wantResult(t, "start keys", d.Ctl("start", "keys"), result{portLine(keys), "", 0})
 	if strings.Contains(d.Log.String(), "no effect") {
 		t.Error("a key of the README has no effect")
 	}
 }
 
-// words is text with single spaces, because a table is as wide as its numbers.
-func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+// singleSpaced removes the padding of tables, whose width depends on the numbers.
+func singleSpaced(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// The documents name tests and files that exist.
+// The tests and files that the documents name exist.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{}
@@ -136,8 +137,8 @@ func readFile(t testing.TB, path string) string {
 	return string(text)
 }
 
-// write makes an executable file, and the folders that lead to it.
-func write(t *testing.T, path, text string) {
+// write writes an executable file, and makes the folders above it.
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

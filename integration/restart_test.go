@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,104 +11,85 @@ import (
 	"testing"
 )
 
-// Five failures in a row give a service up, whether it comes up in between or not; a start begins anew.
-// The count of one that stays healthy goes back to 0 meanwhile.
+// An exit is noticed when it happens. Here the next check would be in an hour.
+func TestExitsAreNoticedAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := startDaemon(t, h, "-health-interval", "1h")
+	var all sync.WaitGroup
+	for name, row := range map[string]struct {
+		b   Behaviour
+		sig syscall.Signal
+		why string
+	}{
+		"crash":      {Behaviour{CrashAfter: 3000}, 0, "exit status 3"},
+		"killed":     {Behaviour{Grandchild: true}, syscall.SIGKILL, "signal: killed"},
+		"terminated": {Behaviour{}, syscall.SIGTERM, "signal: terminated"},
+		"flushed":    {Behaviour{FlushOnTerm: 10}, syscall.SIGTERM, "exit status 0"},
+	} {
+		port := h.Install(name, row.b)
+		all.Go(func() {
+			d.MustStart(name, port)
+			if row.b.Grandchild {
+				h.WaitEvent(name, "child")
+			}
+			h.Behave(name, Behaviour{})
+			first := h.WaitEvent(name, "listen")
+			syscall.Kill(first, row.sig)
+			s := d.WaitBack(name, first)
+			want(t, "the failure of "+name, s.Why(), row.why)
+			if s.Restarts != 1 {
+				t.Errorf("%s was restarted %d times", name, s.Restarts)
+			}
+			want(t, name, d.Start(name), portLine(port))
+			wantGone(t, "after the restart", h.Pids(name, "child")...)
+		})
+	}
+	all.Wait()
+}
+
+// The fifth failure in a row is the last, whether the service comes up in between or not. A start
+// begins anew. The count of a service that stays healthy returns to 0.
 func TestGivenUpAfterFiveFailures(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	seven := 7
-	flap, broken, steady := h.Install("flap", Behaviour{CrashAfter: 800}), h.Install("broken", Behaviour{}), h.Install("steady", Behaviour{})
+	flap := h.Install("flap", Behaviour{CrashAfter: 2000}, `start-timeout = "1m"`)
+	broken, steady := h.Install("broken", Behaviour{}), h.Install("steady", Behaviour{})
 	d := startDaemon(t, h)
-	for name, port := range map[string]int{"flap": flap, "broken": broken, "steady": steady} {
-		d.MustStart(name, port)
-	}
-	h.Behave("broken", Behaviour{ExitAtOnce: &seven})
+	d.MustStart("flap", flap)
+	d.MustStart("broken", broken)
+	d.MustStart("steady", steady)
+	h.Behave("broken", Behaviour{ExitAtOnce: number(7)})
 	h.Kill("broken")
-	h.Kill("steady")
-	var all sync.WaitGroup
-	all.Go(func() { flaps(d, flap) })
-	all.Go(func() { staysBroken(d, broken) })
-	all.Go(func() { staysHealthy(d, steady) })
-	all.Wait()
-	want(t, "status", d.Status(), statusLine(entry("broken", broken, "failed"), entry("flap", flap, "failed"), entry("steady", steady, "running")))
-	for _, name := range []string{"flap", "broken"} {
-		if starts := h.Pids(name, "start"); len(starts) != 5 || alive(starts[4]) {
-			t.Errorf("%s: processes %v, want five that are gone", name, starts)
+	d.Crash("steady")
+	d.WaitFailures("broken", 4)
+	want(t, "a start in the last back-off", d.Start("broken"),
+		errorLine("service 'broken' marked as failed after 5 consecutive failures: exit status 7"))
+	d.WaitStatus(entry("flap", flap, "failed"))
+	for name, why := range map[string]string{"flap": "exit status 3", "broken": "exit status 7"} {
+		s, starts := d.Details(name), h.Pids(name, "start")
+		if s.Status != "failed" || s.Failures != 5 || s.Restarts != 4 || s.Why() != why || len(starts) != 5 {
+			t.Errorf("%s: %+v, processes %v", name, s, starts)
 		}
+		wantGone(t, "after the last failure of "+name, starts...)
 	}
+	d.WaitDetails("steady", "no failures", func(s Details) bool { return s.Failures == 0 })
 	h.Behave("flap", Behaviour{})
 	d.MustStart("flap", flap)
-	h.Kill("flap")
-	eventually(t, "a count from 1", func() bool {
-		return strings.Contains(d.logOf("flap"), says("flap", flap, "started service NAME on port PORT",
-			"service NAME unhealthy (failure 1/5): signal: killed", "restarting NAME in 1s"))
-	})
-	want(t, "stop of a failed one", d.Stop("broken"), okLine)
-	d.WaitStatus(entry("flap", flap, "running"))
+	if s := d.Crash("flap"); s.Failures > 1 || s.Restarts != 1 {
+		t.Errorf("after a new start and a crash: %+v", s)
+	}
+	d.MustStop("broken")
 	want(t, "status", d.Status(), statusLine(entry("flap", flap, "running"), entry("steady", steady, "running")))
 }
 
-func flaps(d *Daemon, port int) {
-	lines := []string{"started service NAME on port PORT"}
-	for n, wait := range []string{"1s", "2s", "4s", "8s"} {
-		lines = append(lines, fmt.Sprintf("service NAME unhealthy (failure %d/5): exit status 3", n+1),
-			"restarting NAME in "+wait, "service NAME restarted successfully")
-	}
-	d.wantLog("flap", port, append(lines, "service NAME unhealthy (failure 5/5): exit status 3",
-		"service NAME marked as failed after 5 consecutive failures")...)
-}
-
-func staysBroken(d *Daemon, port int) {
-	lines := []string{"started service NAME on port PORT", "service NAME unhealthy (failure 1/5): signal: killed"}
-	for n, wait := range []string{"1s", "2s", "4s", "8s"} {
-		lines = append(lines, "restarting NAME in "+wait, "service NAME failed health check after restart",
-			fmt.Sprintf("service NAME unhealthy (failure %d/5): exit status 7", n+2))
-	}
-	d.WaitLog("daemon: restarting 'broken' in 8s\n")
-	want(d.t, "a start in the last back-off", d.Start("broken"),
-		errorLine("service 'broken' marked as failed after 5 consecutive failures: exit status 7"))
-	d.wantLog("broken", port, append(lines, "service NAME marked as failed after 5 consecutive failures")...)
-}
-
-func staysHealthy(d *Daemon, port int) {
-	first := []string{"started service NAME on port PORT", "service NAME unhealthy (failure 1/5): signal: killed",
-		"restarting NAME in 1s", "service NAME restarted successfully"}
-	d.wantLog("steady", port, first...)
-	eventually(d.t, "the failure of steady forgotten", func() bool {
-		_, rest, _ := strings.Cut(d.Ask(`{"request":"status","verbose":true}`), `"name":"steady"`)
-		return strings.Contains(rest, `"failures":0`)
-	})
-	d.Home.Kill("steady")
-	d.wantLog("steady", port, append(first, first[1:]...)...)
-}
-
-// A start while the service restarts waits for the outcome.
-func TestStartDuringARestart(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	port := h.Install("kv", Behaviour{})
-	d := startDaemon(t, h)
-	d.MustStart("kv", port)
-	h.Kill("kv")
-	d.WaitLog("daemon: restarting 'kv' in 1s\n")
-	d.MustStart("kv", port)
-	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
-	d.wantLog("kv", port, "started service NAME on port PORT", "service NAME unhealthy (failure 1/5): signal: killed",
-		"restarting NAME in 1s", "service NAME restarted successfully")
-	if starts := h.Pids("kv", "start"); len(starts) != 2 {
-		t.Errorf("processes %v, want two", starts)
-	}
-}
-
-// An upgrade is picked up by the restart after a crash: the version, the port, the health path.
+// The restart after a crash takes the version, the port and the health path of an upgrade.
 func TestUpgradeIsPickedUpByARestart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{})
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
-	first := h.Last("kv", "start")
-
 	staging := &Home{t, filepath.Join(h.Dir, "staging")}
 	next := staging.Install("kv", Behaviour{}, `health = "/v2"`)
 	if err := os.Rename(staging.folder("kv"), filepath.Join(h.Dir, "store/kv/2.0.0")); err != nil {
@@ -117,35 +97,46 @@ func TestUpgradeIsPickedUpByARestart(t *testing.T) {
 	}
 	h.Write("modules/kv.json", `{"schema":1,"current":"2.0.0"}`)
 	want(t, "status before", d.Status(), statusLine(entry("kv", port, "running")))
-	syscall.Kill(first, syscall.SIGKILL)
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+	d.Crash("kv")
 	want(t, "status after", d.Status(), statusLine(entry("kv", next, "running")))
-	events, err := os.ReadFile(filepath.Join(h.Dir, "store/kv/2.0.0/events"))
-	if err != nil || !strings.Contains(string(events), "get GET /v2 HTTP/1.0") {
-		t.Errorf("the new version was not probed at its own path: %q, %v", events, err)
+	if events := readFile(t, filepath.Join(h.Dir, "store/kv/2.0.0/events")); !strings.Contains(events, "get GET /v2 HTTP/1.0") {
+		t.Errorf("the new version was not probed at its own path: %q", events)
 	}
 	h.InstallAt("heir", port, Behaviour{})
-	d.MustStart("heir", port) // the old port is nobody's now
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStart("heir", port) // the old port is free
+	d.MustStop("kv")
 }
 
-// A restart that cannot spawn is a failure like any other, and not the last.
-func TestRestartThatCannotSpawn(t *testing.T) {
+// A service that fails its checks gets SIGTERM, and time to flush, before it is restarted.
+func TestGraceOfARestart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	port := h.Install("kv", Behaviour{})
-	d := startDaemon(t, h)
+	port := h.Install("kv", Behaviour{FlushOnTerm: 50}, `stop-timeout = "30s"`)
+	d := startDaemon(t, h, "-health-interval", "200ms")
 	d.MustStart("kv", port)
-	receipt, away := filepath.Join(h.Dir, "modules/kv.json"), filepath.Join(h.Dir, "modules/away")
-	if err := os.Rename(receipt, away); err != nil {
-		t.Fatal(err)
+	first := h.Last("kv", "start")
+	h.Behave("kv", Behaviour{FlushOnTerm: 50, Status: "500 Sick"})
+	h.WaitEvent("kv", "term")
+	h.Behave("kv", Behaviour{})
+	d.WaitBack("kv", first)
+	wantGone(t, "after the restart", first)
+	if flushed := h.Last("kv", "flushed"); flushed != first {
+		t.Errorf("process %d flushed, want %d", flushed, first)
 	}
-	h.Kill("kv")
-	d.WaitLog("daemon: restarting 'kv' in 2s\n")
-	want(t, "status", d.Status(), statusLine(entry("kv", port, "starting")))
-	if err := os.Rename(away, receipt); err != nil {
-		t.Fatal(err)
-	}
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
-	d.WaitLog("daemon: failed to restart 'kv': package 'kv' not found\ndaemon: service 'kv' unhealthy (failure 2/5): package 'kv' not found\n")
+}
+
+// A service that hangs delays neither a reply nor another service.
+func TestHungServiceDelaysNobody(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	hung, kv := h.Install("hung", Behaviour{}, `health-timeout = "5m"`), h.Install("kv", Behaviour{})
+	d := startDaemon(t, h, "-health-interval", "200ms")
+	d.MustStart("hung", hung)
+	h.Behave("hung", Behaviour{Hang: true})
+	h.WaitEvent("hung", "hang") // a probe waits for its answer
+	d.MustPing()
+	d.MustStart("kv", kv)
+	want(t, "status", d.Status(), statusLine(entry("hung", hung, "running"), entry("kv", kv, "running")))
+	d.MustStop("hung")
+	want(t, "status", d.Status(), statusLine(entry("kv", kv, "running")))
 }

@@ -3,21 +3,19 @@
 package integration
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// header begins the script of a server.
+// header is the start of the script of each server.
 const header = `#!/bin/sh
 port=${1##*:} here=$PWD
 export HOME="$here" XDG_CONFIG_HOME="$here" XDG_DATA_HOME="$here"
 `
 
-// servers are programs that nobody here wrote, each with the script that runs it on loopback. $port and $here are its port
-// and its folder, which holds a page, index.html.
+// servers are real servers. Each has a script that runs it on loopback port $port in its folder
+// $here, which has a page, index.html.
 var servers = []struct {
 	name, program string
 	script        string
@@ -50,7 +48,7 @@ exec nginx -p "$here" -e stderr -c nginx.conf`, 10},
 	{"caddy", "caddy", `exec caddy file-server --root . --listen "127.0.0.1:$port"`, 10},
 }
 
-// asgi is the smallest application of its kind.
+// asgi is a minimal ASGI application.
 const asgi = `
 async def app(scope, receive, send):
     if scope["type"] == "http":
@@ -58,8 +56,8 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b"ok"})
 `
 
-// Real servers live through their checks without a word of complaint, and are back after a crash: nothing of
-// the checks is left on their port.
+// Real servers do not complain about their checks, and are restarted after a crash. The checks
+// leave no TIME_WAIT on their ports.
 func TestRealServers(t *testing.T) {
 	t.Parallel()
 	for _, server := range servers {
@@ -67,37 +65,26 @@ func TestRealServers(t *testing.T) {
 			t.Parallel()
 			need(t, server.program)
 			h := newHome(t)
-			port := freePort(t)
-			h.Write("modules/real.json", goodReceipt)
-			h.Write("store/real/1.0.0/package.toml", fmt.Sprintf("binary = \"serve\"\n[service]\nport = %d\nhealth = \"/index.html\"\nstart-timeout = \"1m\"\n", port))
+			port := h.InstallScript("real", header+server.script+"\n", `health = "/index.html"`)
 			h.Write("store/real/1.0.0/index.html", strings.Repeat("x", server.page))
 			h.Write("store/real/1.0.0/app.py", "def app(environ, start):\n    start('200 OK', [])\n    return [b'ok']\n")
 			h.Write("store/real/1.0.0/asgi.py", asgi)
-			if err := writeFile(filepath.Join(h.folder("real"), "serve"), header+server.script+"\n", 0o755); err != nil {
-				t.Fatal(err)
-			}
-			metronome := h.Install("metronome", Behaviour{})
+			clock := h.Install("clock", Behaviour{})
 			d := startDaemon(t, h, "-health-interval", "200ms")
-			d.MustStart("metronome", metronome)
+			d.MustStart("clock", clock)
 			d.MustStart("real", port)
-			first := d.entry("real").PID
-			if first <= 0 {
-				t.Fatal("it does not run")
-			}
-			wantChecks(t, h, "metronome", 7) // five or more of the server
-			if pid := d.entry("real").PID; pid != first {
-				t.Errorf("process %d has become %d", first, pid)
-			}
+			wantChecks(t, h, "clock", 7) // five or more of the server
+			d.WantNoFailure("real")
+			first := d.Details("real").PID
 			syscall.Kill(first, syscall.SIGKILL)
-			d.waitBack("real")
-			want(t, "stop", d.Stop("real"), okLine)
-			wantNoTimeWait(t, port)
-			if log := d.logOf("real"); strings.Count(log, "unhealthy") != 1 {
-				t.Errorf("it failed more than once:\n%s", log)
+			if s := d.WaitBack("real", first); s.Restarts != 1 {
+				t.Errorf("it failed more than once: %+v", s)
 			}
-			for _, word := range []string{"Traceback", "roken pipe", "BrokenPipe", "ConnectionReset", "EPIPE"} {
-				if server.page < 64<<10 && strings.Contains(d.Log.String(), word) {
-					t.Errorf("the server complains of %q", word)
+			d.MustStop("real")
+			wantNoTimeWait(t, port)
+			for _, complaint := range []string{"Traceback", "roken pipe", "BrokenPipe", "ConnectionReset", "EPIPE"} {
+				if server.page < 64<<10 && strings.Contains(d.Log.String(), complaint) {
+					t.Errorf("the server logs %q", complaint)
 				}
 			}
 		})

@@ -10,15 +10,14 @@ import (
 	"testing"
 )
 
-// talkative is a service that says a word on each output, and exits.
+// talkative is a service that writes to both outputs and exits.
 const talkative = "#!/bin/sh\necho out\necho err >&2\nexit 4\n"
 
-// -service-log collects both outputs of a service in a file, which every start opens anew.
+// -service-log appends both outputs of a service to a file, which each start opens anew.
 func TestServiceLog(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	h.Install("kv", Behaviour{})
-	replace(t, filepath.Join(h.folder("kv"), "fake"), talkative, 0o755)
+	h.InstallScript("kv", talkative)
 	dir := t.TempDir()
 	d := startDaemon(t, h, "-service-log", dir)
 	log, old := filepath.Join(dir, "kv.log"), filepath.Join(dir, "kv.log.1")
@@ -62,16 +61,11 @@ func TestServiceLogThatCannotBeOpened(t *testing.T) {
 	want(t, "start", d.Start("kv"), errorLine(fmt.Sprintf("failed to spawn service: open %s/kv.log: is a directory", dir)))
 }
 
-// A service runs in its package's folder, even if the daemon's own is gone.
+// A service runs in the folder of its package, even if the folder of the daemon has been removed.
 func TestWorkingDirectory(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	port := h.Install("kv", Behaviour{})
-	script := filepath.Join(h.folder("kv"), "serve")
-	if err := writeFile(script, "#!/bin/sh\npwd -P > here\nexec \"${0%serve}fake\" \"$@\"\n", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	h.Write("store/kv/1.0.0/package.toml", fmt.Sprintf("binary = \"serve\"\n[service]\nport = %d\n", port))
+	port := h.InstallScript("kv", "#!/bin/sh\npwd -P > here\nexec \"${0%serve}fake\" \"$@\"\n")
 	cmd := daemonCommand(h)
 	cmd.Dir = filepath.Join(t.TempDir(), "gone")
 	if err := os.Mkdir(cmd.Dir, 0o755); err != nil {
@@ -83,6 +77,5 @@ func TestWorkingDirectory(t *testing.T) {
 	}
 	d.MustStart("kv", port)
 	wantFile(t, filepath.Join(h.folder("kv"), "here"), h.folder("kv")+"\n")
-	h.Kill("kv")
-	d.waitBack("kv")
+	d.Crash("kv")
 }

@@ -7,14 +7,13 @@ import (
 	"io"
 	"net"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// A request and the signals end the daemon in the same way: services first, each with its grace, exit status 0,
-// and "stopped" is the last that it says.
+// A request and the signals have the same effect: all services are stopped, each with its grace,
+// and the daemon exits with 0.
 func TestWaysToEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(t *testing.T, d *Daemon){
@@ -31,35 +30,20 @@ func TestWaysToEnd(t *testing.T) {
 			d := startDaemon(t, h)
 			d.MustStart("plain", plain)
 			d.MustStart("flush", flush)
-			start := make(chan string)
-			go func() { start <- ctlOut(t, d, "start", "waiting") }()
+			start := d.CtlAsync("start", "waiting")
 			d.WaitStatus(entry("waiting", waiting, "starting"))
 			end(t, d)
-			want(t, "a start under way", <-start, errorLine("service 'waiting' was stopped"))
+			want(t, "the start of waiting", <-start, errorLine("service 'waiting' was stopped"))
 			d.WaitExit(0)
-			for _, pid := range append(h.Pids("plain", "start"), h.Last("plain", "child"), h.Last("flush", "start"), h.Last("waiting", "start")) {
-				if alive(pid) {
-					t.Errorf("process %d outlives the daemon", pid)
-				}
-			}
+			wantGone(t, "after the daemon", h.Last("plain", "start"), h.Last("plain", "child"), h.Last("flush", "start"), h.Last("waiting", "start"))
 			if h.Last("flush", "flushed") == 0 {
-				t.Error("a service was not left its grace")
-			}
-			d.WaitLog("daemon: stopped\n")
-			log := d.Log.String()
-			for _, service := range []string{"plain", "flush", "waiting"} {
-				if strings.Count(log, "daemon: stopping service '"+service+"'\n") != 1 {
-					t.Errorf("the stop of %s is not told once", service)
-				}
-			}
-			if !strings.HasSuffix(log, "\ndaemon: stopped\n") {
-				t.Error("'stopped' is not the last line of the log")
+				t.Error("a service did not get its grace")
 			}
 		})
 	}
 }
 
-// Services are stopped side by side, and no request for a start is taken meanwhile.
+// Services are stopped side by side, and starts are refused.
 func TestShutdownStopsSideBySide(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -75,18 +59,18 @@ func TestShutdownStopsSideBySide(t *testing.T) {
 	}
 	for _, name := range names {
 		if h.Last(name, "flushed") != 0 {
-			t.Errorf("%s had ended before all were told to", name)
+			t.Errorf("%s ended before all got SIGTERM", name)
 		}
 	}
 	want(t, "a start", d.Start("late"), errorLine("the daemon is shutting down"))
-	want(t, "a start of one that is being stopped", d.Start("a"), errorLine("the daemon is shutting down"))
+	want(t, "a start of a service that is being stopped", d.Start("a"), errorLine("the daemon is shutting down"))
 	d.WaitExit(0)
 	if starts := h.Pids("late", "start"); len(starts) > 0 {
 		t.Errorf("late was started: processes %v", starts)
 	}
 }
 
-// The second signal kills: what would flush for longer than that does not get to.
+// The second signal kills services that are still flushing.
 func TestSecondSignalKillsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, signals := range [][2]syscall.Signal{{syscall.SIGTERM, syscall.SIGTERM}, {syscall.SIGINT, syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGINT}} {
@@ -103,25 +87,11 @@ func TestSecondSignalKillsAtOnce(t *testing.T) {
 			if h.Last("kv", "flushed") != 0 || alive(h.Last("kv", "start")) {
 				t.Error("the second signal did not kill")
 			}
-			d.WaitLog("daemon: stopped\n")
 		})
 	}
 }
 
-// Every one of many shutdowns gets its reply, and so do those that come while services still flush.
-func TestConcurrentShutdowns(t *testing.T) {
-	t.Parallel()
-	needFiles(t, 100)
-	for range 3 {
-		h := newHome(t)
-		d := startDaemon(t, h)
-		d.MustStart("kv", h.Install("kv", Behaviour{FlushOnTerm: 200}))
-		askShutdown(d, connect(d, 60))
-		d.WaitExit(0)
-	}
-}
-
-// connect returns n connections that have said nothing yet.
+// connect returns n connections.
 func connect(d *Daemon, n int) []net.Conn {
 	d.t.Helper()
 	var conns []net.Conn
@@ -136,8 +106,8 @@ func connect(d *Daemon, n int) []net.Conn {
 	return conns
 }
 
-// askShutdown asks for the shutdown on each of conns, which have been connected before, as nobody can
-// be once the first has asked and the daemon is gone.
+// askShutdown asks for the shutdown on each of the connections. (They were made before, because the
+// daemon may end after the first request.)
 func askShutdown(d *Daemon, conns []net.Conn) {
 	d.t.Helper()
 	for _, conn := range conns {
@@ -146,11 +116,11 @@ func askShutdown(d *Daemon, conns []net.Conn) {
 	for i, conn := range conns {
 		conn.SetDeadline(time.Now().Add(limit))
 		answer, err := io.ReadAll(conn)
-		want(d.t, fmt.Sprintf("shutdown %d of %d (%v)", i+1, len(conns), err), string(answer), `{"ok":true}`+"\n")
+		want(d.t, fmt.Sprintf("shutdown %d of %d (%v)", i+1, len(conns), err), string(answer), okLine)
 	}
 }
 
-// A daemon under nohup does not mind a hangup.
+// Under nohup, the daemon ignores SIGHUP.
 func TestIgnoredHangup(t *testing.T) {
 	t.Parallel()
 	nohup, err := exec.LookPath("nohup")
@@ -171,16 +141,15 @@ func TestIgnoredHangup(t *testing.T) {
 func TestCannotBind(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
-	out, errs, status := run(t, exec.Command(zrdPath, "-home", d.Home.Dir, "-addr", d.Addr))
-	if status != 1 || out != "" {
-		t.Errorf("exit status %d and output %q, want 1 and none", status, out)
+	got := run(t, exec.Command(zrdPath, "-home", d.Home.Dir, "-addr", d.Addr))
+	if wanted := (result{"", "error: failed to bind daemon on " + d.Addr + " — is another daemon running?: bind: address already in use\n" +
+		"hint: zrd -addr 127.0.0.1:PORT listens elsewhere\n", 1}); got != wanted {
+		t.Errorf("got %+v, want %+v", got, wanted)
 	}
-	want(t, "standard error", errs,
-		"error: failed to bind daemon on "+d.Addr+" — is another daemon running?: bind: address already in use\nhint: zrd -addr 127.0.0.1:PORT listens elsewhere\n")
-	want(t, "ping of the first", d.Ask(`{"request":"ping"}`), okLine)
+	d.MustPing()
 }
 
-// A signal that comes as soon as the daemon can be known to be there ends it as well as any later one.
+// A signal ends the daemon from the moment when it listens.
 func TestSignalRightAfterTheStart(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -189,4 +158,57 @@ func TestSignalRightAfterTheStart(t *testing.T) {
 		d.Signal(syscall.SIGTERM)
 		d.WaitExit(0)
 	}
+}
+
+// Every shutdown request gets a reply. Each of many daemons gets four, while other clients ask for
+// the status, start services, are silent, or hang up.
+func TestEveryShutdownGetsItsReply(t *testing.T) {
+	t.Parallel()
+	needFiles(t, 500)
+	daemons, each := 50, 4
+	if raceEnabled || testing.Short() {
+		daemons = 10
+	}
+	workers(4, daemons, func(int) {
+		h := newHome(t)
+		port := h.Install("kv", Behaviour{FlushOnTerm: 50})
+		h.Install("slow", Behaviour{ListenNever: true})
+		d := startDaemon(t, h)
+		d.MustStart("kv", port)
+		stop := make(chan struct{})
+		hammer(d, stop)
+		askShutdown(d, connect(d, each))
+		close(stop)
+		d.WaitExit(0)
+	})
+}
+
+// hammer keeps a daemon busy. It may refuse these clients.
+func hammer(d *Daemon, stop chan struct{}) {
+	go ask(d.Addr, `{"request":"start-service","name":"slow"}`)
+	for _, line := range []string{`{"request":"status"}` + "\n", "", `{"request":"shut`, "no request\n"} {
+		go func() {
+			for {
+				if conn, err := net.Dial("tcp", d.Addr); err == nil {
+					io.WriteString(conn, line)
+					defer conn.Close()
+				}
+				select {
+				case <-stop:
+					return
+				case <-time.After(3 * time.Millisecond):
+				}
+			}
+		}()
+	}
+}
+
+// Clients that have connected but sent nothing when the last service ends are still answered.
+func TestLateShutdownIsAnswered(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, newHome(t))
+	late := connect(d, 8)
+	d.Ask(`{"request":"ping"}`)
+	askShutdown(d, late)
+	d.WaitExit(0)
 }

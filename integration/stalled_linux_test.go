@@ -11,7 +11,8 @@ import (
 	"unsafe"
 )
 
-// A stall holds every process that is about to execute a program, as a disk that does not answer would (fanotify(7)).
+// A stall holds each process that is about to execute a program, like a disk that does not answer
+// (fanotify(7)).
 type stall struct {
 	t   *testing.T
 	fan *os.File
@@ -28,7 +29,7 @@ func newStall(t *testing.T, program string) *stall {
 		t.Skipf("cannot hold a program that is about to be executed: %v", errno)
 	}
 	s := &stall{t, os.NewFile(fd, "fanotify")}
-	t.Cleanup(func() { s.fan.Close() }) // lets all go
+	t.Cleanup(func() { s.fan.Close() }) // lets all processes go
 	const add, openExecPerm = 1, 0x40000
 	path, _ := syscall.BytePtrFromString(program)
 	_, _, errno = syscall.Syscall6(syscall.SYS_FANOTIFY_MARK, fd, add, openExecPerm, ^uintptr(0), uintptr(unsafe.Pointer(path)), 0)
@@ -38,7 +39,7 @@ func newStall(t *testing.T, program string) *stall {
 	return s
 }
 
-// wait waits until a process is held, and returns the number by which to let it go.
+// wait waits until a process is held, and returns a number for letGo.
 func (s *stall) wait() (held uint32) {
 	s.t.Helper()
 	event := make([]byte, 24) // length, version, reserved, length of this, mask, descriptor, pid
@@ -56,8 +57,8 @@ func (s *stall) letGo(held uint32) {
 	syscall.Close(int(held))
 }
 
-// While the disk with one program does not answer, nobody else notices: neither clients nor other services, nor does the
-// end of the daemon wait for it.
+// While the disk with one program does not answer, clients, other services and the end of the
+// daemon do not wait for it.
 func TestStalledExec(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -66,23 +67,21 @@ func TestStalledExec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replace(t, filepath.Join(h.folder("hung"), "fake"), string(program), 0o755) // of its own, not a link to that of all tests
+	replace(t, filepath.Join(h.folder("hung"), "fake"), string(program), 0o755) // not a link to the program of all tests
 	s := newStall(t, filepath.Join(h.folder("hung"), "fake"))
 	d := startDaemon(t, h)
-	reply := make(chan string)
-	go func() { reply <- ctlOut(t, d, "-timeout", "1h", "start", "hung") }()
+	reply := d.CtlAsync("-timeout", "1h", "start", "hung")
 	held := s.wait()
 	for range 20 {
-		want(t, "ping", d.Ask(`{"request":"ping"}`), okLine)
+		d.MustPing()
 	}
 	d.MustStart("kv", kv)
-	h.Kill("kv")
-	d.waitBack("kv")
+	d.Crash("kv")
 	want(t, "status", d.Status(), statusLine(entry("hung", hung, "starting"), entry("kv", kv, "running")))
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 	s.letGo(held)
 	want(t, "the start", <-reply, portLine(hung))
-	want(t, "stop", d.Stop("hung"), okLine)
+	d.MustStop("hung")
 	go d.Ctl("start", "hung")
 	s.wait()
 	d.Signal(syscall.SIGTERM)

@@ -3,12 +3,11 @@
 package integration
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
 
-// A stop is answered when nothing is left of the service, not before.
+// The reply to a stop comes when no process of the service remains, not before.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -17,7 +16,7 @@ func TestStop(t *testing.T) {
 		"plain":      {},
 		"grandchild": {Grandchild: true},
 		"flush":      {FlushOnTerm: 500, Grandchild: true},
-		"stubborn":   {IgnoreTerm: true, Grandchild: true}, // takes the whole grace
+		"stubborn":   {IgnoreTerm: true, Grandchild: true}, // for the whole grace
 	} {
 		port := h.Install(name, b)
 		t.Run(name, func(t *testing.T) {
@@ -26,21 +25,20 @@ func TestStop(t *testing.T) {
 			if b.Grandchild {
 				h.WaitEvent(name, "child")
 			}
-			want(t, "stop", d.Stop(name), okLine)
-			for _, pid := range append(h.Pids(name, "start"), h.Pids(name, "child")...) {
-				if alive(pid) {
-					t.Errorf("process %d is alive after the reply", pid)
-				}
+			d.MustStop(name)
+			starts := h.Pids(name, "start")
+			wantGone(t, "after the reply", append(starts, h.Pids(name, "child")...)...)
+			if len(starts) != 1 {
+				t.Errorf("processes %v, want one", starts)
 			}
 			if !free(port) {
 				t.Errorf("port %d is still taken after the reply", port)
 			}
 			if status := d.Status(); strings.Contains(status, name) {
-				t.Errorf("there is an entry after the reply: %s", status)
+				t.Errorf("it is listed after the reply: %s", status)
 			}
-			d.wantLog(name, port, "started service NAME on port PORT", "stopping service NAME")
 			if b.FlushOnTerm > 0 && h.Last(name, "flushed") == 0 {
-				t.Error("it was not left the time to flush")
+				t.Error("it did not get the time to flush")
 			}
 			if b.IgnoreTerm && h.Last(name, "term") == 0 {
 				t.Error("it was killed without a SIGTERM")
@@ -49,7 +47,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// SIGTERM goes to the whole group at once: the child goes while the leader still flushes.
+// SIGTERM goes to the whole group at once: the child ends while the leader still flushes.
 func TestStopSignalsTheGroup(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -57,18 +55,17 @@ func TestStopSignalsTheGroup(t *testing.T) {
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
 	child := h.WaitEvent("kv", "child")
-	stopped := make(chan string)
-	go func() { stopped <- ctlOut(t, d, "stop", "kv") }()
+	stopped := d.CtlAsync("stop", "kv")
 	eventually(t, "the end of the child", func() bool { return !alive(child) })
 	if h.Last("kv", "flushed") != 0 {
-		t.Error("the child had to wait for its leader's end")
+		t.Error("the child ended after its leader")
 	}
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
 	want(t, "stop", <-stopped, okLine)
 	want(t, "status", d.Status(), statusLine())
 }
 
-// A start that comes after a stop waits for it, then makes a new process.
+// A start during a stop waits for it, then makes a new process.
 func TestStartDuringAStop(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -76,8 +73,7 @@ func TestStartDuringAStop(t *testing.T) {
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
 	first := h.Last("kv", "start")
-	stopped := make(chan string)
-	go func() { stopped <- ctlOut(t, d, "stop", "kv") }()
+	stopped := d.CtlAsync("stop", "kv")
 	h.WaitEvent("kv", "term")
 	d.MustStart("kv", port)
 	want(t, "stop", <-stopped, okLine)
@@ -86,42 +82,8 @@ func TestStartDuringAStop(t *testing.T) {
 	}
 }
 
-// A stop ends a back-off of 4 s at once, and nothing comes back later: another service, killed just before the
-// stop and back after 2 s, is back only after the reply, and once more after the time at which the stopped one would have been.
-func TestStopEndsABackoff(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	zero := 0
-	kv, witness := h.Install("kv", Behaviour{}), h.Install("witness", Behaviour{})
-	d := startDaemon(t, h)
-	d.MustStart("kv", kv)
-	d.MustStart("witness", witness)
-	h.Behave("kv", Behaviour{ExitAtOnce: &zero})
-	h.Kill("kv")
-	h.Kill("witness")
-	d.WaitLog("daemon: service 'witness' restarted successfully\n")
-	d.WaitLog("daemon: restarting 'kv' in 4s\n")
-	started := h.Pids("kv", "start")
-	h.Kill("witness")
-	d.WaitLog("daemon: restarting 'witness' in 2s\n")
-	want(t, "stop", d.Stop("kv"), okLine)
-	want(t, "status", d.Status(), statusLine(entry("witness", witness, "starting")))
-	d.WaitStatus(entry("witness", witness, "running"))
-	h.Kill("witness")
-	d.WaitLog("daemon: restarting 'witness' in 4s\n")
-	d.WaitStatus(entry("witness", witness, "running"))
-	if got := h.Pids("kv", "start"); !slices.Equal(got, started) {
-		t.Errorf("kv came back after its stop: processes %v, before %v", got, started)
-	}
-	want(t, "status", d.Status(), statusLine(entry("witness", witness, "running")))
-	d.wantLog("kv", kv, "started service NAME on port PORT", "service NAME unhealthy (failure 1/5): signal: killed",
-		"restarting NAME in 1s", "service NAME failed health check after restart",
-		"service NAME unhealthy (failure 2/5): exit status 0", "restarting NAME in 2s", "service NAME failed health check after restart",
-		"service NAME unhealthy (failure 3/5): exit status 0", "restarting NAME in 4s", "stopping service NAME")
-}
-
-// A shell without exec in front of a database ends at once when it gets SIGTERM, and the database needs a second. On a
-// stop it has that; after a crash it is killed at once.
+// A shell without exec ends at once on SIGTERM; its database needs a second. On a stop it gets that
+// time. After a crash of the shell it is killed at once.
 func TestChildThatFlushes(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -133,11 +95,10 @@ func TestChildThatFlushes(t *testing.T) {
 			d.MustStart(name, port)
 			child := h.WaitEvent(name, "child")
 			if flushes {
-				want(t, "stop", d.Stop(name), okLine)
+				d.MustStop(name)
 			} else {
 				h.Behave(name, Behaviour{})
-				h.Kill(name)
-				d.waitBack(name)
+				d.Crash(name)
 			}
 			if got := h.Last(name, "flushed") == child; got != flushes || alive(child) {
 				t.Errorf("flushed: %v, want %v; alive: %v", got, flushes, alive(child))

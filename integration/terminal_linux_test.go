@@ -16,13 +16,13 @@ import (
 	"unsafe"
 )
 
-// A terminal is a zrctl with a terminal of its own.
+// A terminal is a zrctl on a new terminal.
 type terminal struct {
 	*watcher
 	keys *os.File
 }
 
-// onTerminal runs zrctl as the foreground of a new terminal that does not know its size.
+// onTerminal runs zrctl in the foreground of a new terminal without a known size.
 func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	t.Helper()
 	return onTerminalOf(t, 0, env, args...)
@@ -57,7 +57,7 @@ func onTerminalOf(t *testing.T, columns uint16, env []string, args ...string) *t
 	return &terminal{w, keys}
 }
 
-// otherEnd unlocks the terminal that belongs to keys and returns its path.
+// otherEnd unlocks the terminal that belongs to keys, and returns its path.
 func otherEnd(t *testing.T, keys *os.File) string {
 	t.Helper()
 	conn, err := keys.SyscallConn()
@@ -78,7 +78,7 @@ func otherEnd(t *testing.T, keys *os.File) string {
 	return fmt.Sprint("/dev/pts/", number)
 }
 
-// On a terminal, -watch draws on a cleared screen every second, and Ctrl-C ends it well.
+// On a terminal, -watch clears the screen and prints every second. Ctrl-C ends it with 0.
 func TestWatchOnATerminal(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -89,7 +89,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	const cleared = "\x1b[H\x1b[2J"
 	picture := fmt.Sprintf(cleared+"NAME  PORT   STATUS\r\nkv    %d  \x1b[32mrunning\x1b[0m\r\n", port)
 	w.waitOut(picture + picture)
-	want(t, "stop", d.Stop("kv"), okLine)
+	d.MustStop("kv")
 	w.waitOut(cleared + "no services\r\n")
 	if _, err := w.keys.WriteString("\x03"); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	w.wantExit(0)
 }
 
-// Lines of JSON follow each other on a terminal as anywhere.
+// On a terminal too, lines of JSON follow each other.
 func TestWatchLinesOnATerminal(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
@@ -113,7 +113,7 @@ func TestWatchLinesOnATerminal(t *testing.T) {
 	w.wantExit(0)
 }
 
-// Colours are for terminals whose owner wants them.
+// A table has colours on a terminal, unless the environment says no.
 func TestColours(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -136,14 +136,14 @@ func TestColours(t *testing.T) {
 	w.wantExit(0)
 }
 
-// What takes longer than a second is told on a terminal, and to nobody else.
+// zrctl says on a terminal, and only there, what takes longer than a second.
 func TestWaitingOnATerminal(t *testing.T) {
 	t.Parallel()
-	var mute atomic.Bool
+	var slow atomic.Bool
 	release := make(chan bool)
 	addr := serve(t, func(line string, c net.Conn) {
 		switch {
-		case mute.Load():
+		case slow.Load():
 			time.Sleep(1500 * time.Millisecond)
 		case strings.Contains(line, "slow"):
 			<-release
@@ -155,11 +155,11 @@ func TestWaitingOnATerminal(t *testing.T) {
 	release <- true
 	w.wantExit(0)
 	w.waitOut("waiting for slow…\r\n" + `{"ok":true}`)
-	mute.Store(true)
-	wantResult(t, "start slow", ctlResult(t, "-addr", addr, "start", "slow"), result{okLine, "", 0})
+	slow.Store(true)
+	wantResult(t, "start slow", ctl(t, "-addr", addr, "start", "slow"), result{okLine, "", 0})
 }
 
-// On a dumb terminal, -watch clears nothing; where there is no daemon, nor does it anywhere.
+// -watch clears nothing on a dumb terminal, or if there is no daemon.
 func TestWatchThatClearsNothing(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
@@ -169,17 +169,17 @@ func TestWatchThatClearsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wantExit(0)
-	nobody := onTerminal(t, nil, "-addr", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "status", "-watch")
-	nobody.waitOut("error: no daemon on ")
-	nobody.wantExit(3)
-	for _, w := range []*terminal{w, nobody} {
+	alone := onTerminal(t, nil, "-addr", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "status", "-watch")
+	alone.waitOut("error: no daemon on ")
+	alone.wantExit(3)
+	for _, w := range []*terminal{w, alone} {
 		if strings.Contains(w.out.String(), "\x1b") {
 			t.Errorf("escape sequences: %q", w.out)
 		}
 	}
 }
 
-// The last error is cut to the terminal, so that a row takes one line, or two of a narrow one.
+// The last error is cut so that a row takes one line of the terminal, or two of a narrow one.
 func TestWidthOfATerminal(t *testing.T) {
 	t.Parallel()
 	why := strings.Repeat("long words ", 40)
@@ -200,10 +200,10 @@ func TestWidthOfATerminal(t *testing.T) {
 		}
 	}
 	w := onTerminal(t, []string{"NO_COLOR=1"}, "-addr", addr, "-o", "table", "status", "-v")
-	w.waitOut(strings.TrimRight(why, " ") + "\r\n") // nobody knows the size
+	w.waitOut(strings.TrimRight(why, " ") + "\r\n") // the size is unknown
 	w.wantExit(0)
-	file := ctlResult(t, "-addr", addr, "-o", "table", "status", "-v")
+	file := ctl(t, "-addr", addr, "-o", "table", "status", "-v")
 	if !strings.Contains(file.out, strings.TrimRight(why, " ")+"\n") {
-		t.Errorf("cut, and no terminal: %q", file.out)
+		t.Errorf("cut although there is no terminal: %q", file.out)
 	}
 }

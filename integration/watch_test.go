@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A watcher is a zrctl that runs until it is told to end.
+// A watcher is a running zrctl.
 type watcher struct {
 	t   *testing.T
 	cmd *exec.Cmd
@@ -44,7 +44,8 @@ func (w *watcher) wantExit(status int) {
 	}
 }
 
-// -watch repeats the status, as a table unless told otherwise, until Ctrl-C; without a terminal, no screen is cleared.
+// -watch repeats the status until Ctrl-C, as a table by default. Without a terminal it clears no
+// screen.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -67,7 +68,7 @@ func TestWatch(t *testing.T) {
 	lines.wantExit(0)
 }
 
-// -watch goes on while the daemon does not answer, and says so once.
+// -watch continues while the daemon does not answer, and says so once.
 func TestWatchWhileTheDaemonDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
@@ -86,14 +87,14 @@ func TestWatchWhileTheDaemonDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// Without any daemon, -watch ends.
+// -watch ends if there is no daemon.
 func TestWatchWithoutADaemon(t *testing.T) {
 	t.Parallel()
 	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	wantNoDaemon(t, ctlResult(t, "-addr", addr, "status", "-watch"), addr)
+	wantNoDaemon(t, ctl(t, "-addr", addr, "status", "-watch"), addr)
 }
 
-// Ctrl-C ends a -watch that waits for a daemon which does not answer.
+// Ctrl-C ends a -watch that waits for an answer.
 func TestWatchOfASilentDaemon(t *testing.T) {
 	t.Parallel()
 	taken := make(chan struct{})

@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// webRequests are what a browser can be made to send, with line wherever it lets a page
-// choose bytes.
+// webRequests are requests of a browser, with line wherever a page chooses bytes.
 var webRequests = map[string]func(addr, line string) string{
 	"GET": func(addr, line string) string {
 		return "GET /" + line + " HTTP/1.1\r\nHost: " + addr + "\r\nX-Line: a\r\n" + line + "\r\n\r\n" + line + "\r\n"
@@ -36,17 +35,16 @@ var webRequests = map[string]func(addr, line string) string{
 	},
 }
 
-// A web is a daemon with a service that runs and one that does not, neither of
-// which the web may touch.
-type web struct {
+// A webTarget is a daemon with a service that runs and another that does not.
+type webTarget struct {
 	*Daemon
 	port  int
 	lines []string
 }
 
-func newWeb(t *testing.T) *web {
+func newWebTarget(t *testing.T) *webTarget {
 	h := newHome(t)
-	w := &web{port: h.Install("kv", Behaviour{}), lines: []string{
+	w := &webTarget{port: h.Install("kv", Behaviour{}), lines: []string{
 		`{"request":"shutdown"}`, `{"request":"stop-service","name":"kv"}`, `{"request":"start-service","name":"web"}`}}
 	h.Install("web", Behaviour{})
 	w.Daemon = startDaemon(t, h)
@@ -54,10 +52,10 @@ func newWeb(t *testing.T) *web {
 	return w
 }
 
-// After a first line that is no request, the rest is not read as one.
+// After a first line that is not a request, the daemon does not read the next ones.
 func TestTheWebCannotSpeak(t *testing.T) {
 	t.Parallel()
-	w := newWeb(t)
+	w := newWebTarget(t)
 	for name, request := range webRequests {
 		for _, line := range w.lines {
 			answer, err := ask(w.Addr, request(w.Addr, line))
@@ -72,14 +70,14 @@ func TestTheWebCannotSpeak(t *testing.T) {
 	w.checkOnly(t, "kv", w.port)
 }
 
-// The same with a real client of HTTP and of TLS, and requests that arrive in pieces.
+// The same for a real client of HTTP and of TLS, and for requests in pieces.
 func TestRealWebClients(t *testing.T) {
 	t.Parallel()
-	w := newWeb(t)
+	w := newWebTarget(t)
 	for _, line := range w.lines {
 		client := &http.Client{Timeout: limit}
 		if _, err := client.Post("http://"+w.Addr, "text/plain", strings.NewReader(line+"\n")); err == nil {
-			t.Errorf("a POST of %s got an answer that is HTTP", line)
+			t.Errorf("a POST of %s got an HTTP answer", line)
 		}
 		conn, err := net.Dial("tcp", w.Addr)
 		if err != nil {
@@ -88,7 +86,7 @@ func TestRealWebClients(t *testing.T) {
 		conn.SetDeadline(time.Now().Add(limit))
 		hello := tls.Client(conn, &tls.Config{NextProtos: []string{"\n" + line + "\n"}, ServerName: "localhost"})
 		if err := hello.Handshake(); err == nil {
-			t.Error("a TLS handshake went well")
+			t.Error("a TLS handshake succeeded")
 		}
 		conn.Close()
 		w.inPieces(t, "POST / HTTP/1.1\r\n", "Host: "+w.Addr+"\r\n\r\n", line+"\n")
@@ -96,9 +94,8 @@ func TestRealWebClients(t *testing.T) {
 	w.checkOnly(t, "kv", w.port)
 }
 
-// inPieces sends each piece when the daemon has had the last: the first line is answered
-// before the next one comes.
-func (w *web) inPieces(t *testing.T, pieces ...string) {
+// inPieces sends the first line, waits for its answer, and sends the other pieces.
+func (w *webTarget) inPieces(t *testing.T, pieces ...string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", w.Addr)
 	if err != nil {

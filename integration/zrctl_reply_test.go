@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,13 +21,13 @@ import (
 	"zr/internal/protocol"
 )
 
-// pretend serves as a daemon that does the same to every connection, after it has read a line.
+// pretend serves like a daemon that does the same after each line.
 func pretend(t *testing.T, do func(net.Conn)) (addr string) {
 	t.Helper()
 	return serve(t, func(_ string, c net.Conn) { do(c) })
 }
 
-// serve is pretend for a daemon to which the line matters.
+// serve serves like a daemon that does something after each line.
 func serve(t *testing.T, do func(line string, c net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,7 +51,7 @@ func serve(t *testing.T, do func(line string, c net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
-// A daemon that does not answer is 3, and so is one that hangs up or talks nonsense; each is told with what to do.
+// Without a reply, zrctl exits with 3 and says what to do.
 func TestNoReply(t *testing.T) {
 	t.Parallel()
 	says := func(words string) func(net.Conn) { return func(c net.Conn) { io.WriteString(c, words) } }
@@ -71,21 +72,21 @@ func TestNoReply(t *testing.T) {
 		if row.why[:3] != " wi" {
 			timeout = limit.String()
 		}
-		wantResult(t, "ping: "+row.what, ctlResult(t, "-addr", addr, "-timeout", timeout, "ping"),
+		wantResult(t, "ping: "+row.what, ctl(t, "-addr", addr, "-timeout", timeout, "ping"),
 			result{"", "error: no reply from " + addr + row.why, 3})
 	}
 }
 
-// What answers, but not as zrd does, is another program.
+// An answer that is not from zrd is an error.
 func TestSomebodyElseAnswers(t *testing.T) {
 	t.Parallel()
 	addr := pretend(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n") })
-	wantResult(t, "ping", ctlResult(t, "-addr", addr, "ping"), result{"", "error: what answers on " + addr +
+	wantResult(t, "ping", ctl(t, "-addr", addr, "ping"), result{"", "error: what answers on " + addr +
 		" is not zrd: cannot read the reply: not a JSON object; say where zrd listens with -addr or $ZRD_ADDR\n", 3})
 }
 
-// Several names are worked on side by side, and their replies are printed in the order of the names, each as
-// soon as all before it are.
+// zrctl makes requests for several names side by side. It prints the replies in the order of the
+// names, each as soon as it can.
 func TestNamesSideBySide(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"start", "stop", "restart"} {
@@ -119,19 +120,19 @@ func TestNamesSideBySide(t *testing.T) {
 		cmd.Wait()
 		want(t, command, out.String(), first+errorLine("a")+errorLine("c")+first)
 		if len(asked) != 3 {
-			t.Errorf("%s: a name that is given twice was asked for twice", command)
+			t.Errorf("%s: two requests for one name", command)
 		}
 	}
 }
 
-// Very many names do not take all places of the daemon, which has 32.
+// Many names do not take all 32 places of the daemon.
 func TestManyNames(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int32
 	addr := serve(t, func(_ string, c net.Conn) {
 		for n, m := now.Add(1), most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(10 * time.Millisecond) // others come in the meantime
+		time.Sleep(10 * time.Millisecond) // meanwhile others come
 		now.Add(-1)
 		io.WriteString(c, okLine)
 	})
@@ -139,13 +140,13 @@ func TestManyNames(t *testing.T) {
 	for i := range 200 {
 		args = append(args, fmt.Sprint("kv-", i))
 	}
-	wantResult(t, "start", ctlResult(t, args...), result{strings.Repeat(okLine, 200), "", 0})
+	wantResult(t, "start", ctl(t, args...), result{strings.Repeat(okLine, 200), "", 0})
 	if most.Load() > 24 {
 		t.Errorf("%d requests at once", most.Load())
 	}
 }
 
-// A restart whose stop fails prints that, and starts nothing.
+// If the stop of a restart fails, its reply is printed and nothing is started.
 func TestRestartThatCannotStop(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, func(line string, c net.Conn) {
@@ -154,10 +155,10 @@ func TestRestartThatCannotStop(t *testing.T) {
 		}
 		io.WriteString(c, errorLine("it is still there"))
 	})
-	wantResult(t, "restart", ctlResult(t, "-addr", addr, "restart", "kv"), result{errorLine("it is still there"), "", 1})
+	wantResult(t, "restart", ctl(t, "-addr", addr, "restart", "kv"), result{errorLine("it is still there"), "", 1})
 }
 
-// A service about which the daemon does not reply does not keep the others from being asked for.
+// If there is no reply about one service, the others are still asked for.
 func TestEveryNameIsAskedFor(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, func(line string, c net.Conn) {
@@ -165,11 +166,11 @@ func TestEveryNameIsAskedFor(t *testing.T) {
 			io.WriteString(c, portLine(9200))
 		}
 	})
-	wantResult(t, "start web kv", ctlResult(t, "-addr", addr, "start", "web", "kv"), result{portLine(9200), "error: web: no reply from " + addr +
+	wantResult(t, "start web kv", ctl(t, "-addr", addr, "start", "web", "kv"), result{portLine(9200), "error: web: no reply from " + addr +
 		": the connection ended before a reply; if the daemon was ending, start it again with zrd\n", 3})
 }
 
-// A reply that cannot be printed is no success.
+// If a reply cannot be printed, zrctl exits with 1.
 func TestReplyThatCannotBePrinted(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -177,7 +178,7 @@ func TestReplyThatCannotBePrinted(t *testing.T) {
 		t.Skipf("no device that is always full: %v", err)
 	}
 	defer full.Close()
-	addr := pretend(t, func(c net.Conn) { io.WriteString(c, `{"ok":true}`+"\n") })
+	addr := pretend(t, func(c net.Conn) { io.WriteString(c, okLine) })
 	for _, args := range []string{"ping", "-o table ping", "status", "-o table status", "-o table start kv", "status -watch", "status -watch -o json", "-h", "-version"} {
 		var errs strings.Builder
 		cmd := exec.Command(zrctlPath, append([]string{"-addr", addr}, strings.Fields(args)...)...)
@@ -189,7 +190,7 @@ func TestReplyThatCannotBePrinted(t *testing.T) {
 	}
 }
 
-// A reply is printed as it came, with what this zrctl has never heard of.
+// A reply is printed byte for byte, even with unknown fields.
 func TestReplyAsItCame(t *testing.T) {
 	t.Parallel()
 	for line, exit := range map[string]int{
@@ -199,12 +200,12 @@ func TestReplyAsItCame(t *testing.T) {
 	} {
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, line+"\n") })
 		for _, command := range []string{"ping", "status"} {
-			wantResult(t, command, ctlResult(t, "-addr", addr, command), result{line + "\n", "", exit})
+			wantResult(t, command, ctl(t, "-addr", addr, command), result{line + "\n", "", exit})
 		}
 	}
 }
 
-// The request lines of each command, byte for byte. Those of several names come in any order.
+// The lines that each command sends, byte for byte. Those for several names come in any order.
 func TestRequestLines(t *testing.T) {
 	t.Parallel()
 	for args, lines := range map[string]string{
@@ -218,26 +219,15 @@ func TestRequestLines(t *testing.T) {
 		"start kv kv":  `{"request":"start-service","name":"kv"}`,
 		"shutdown":     `{"request":"shutdown"}`,
 	} {
+		var mu sync.Mutex
 		var got []string
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.(*net.TCPListener).SetDeadline(time.Now().Add(limit))
-		done := make(chan result)
-		go func() { done <- ctlResult(t, append([]string{"-addr", l.Addr().String()}, strings.Fields(args)...)...) }()
-		for range strings.Fields(lines) {
-			conn, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			line, _ := bufio.NewReader(conn).ReadString('\n')
+		addr := serve(t, func(line string, c net.Conn) {
+			mu.Lock()
 			got = append(got, strings.TrimSuffix(line, "\n"))
-			io.WriteString(conn, `{"ok":true}`+"\n")
-			conn.Close()
-		}
-		<-done
-		l.Close()
+			mu.Unlock()
+			io.WriteString(c, okLine)
+		})
+		ctl(t, append([]string{"-addr", addr}, strings.Fields(args)...)...)
 		wanted := strings.Fields(lines)
 		if args != "restart kv" {
 			slices.Sort(got)
@@ -247,7 +237,7 @@ func TestRequestLines(t *testing.T) {
 	}
 }
 
-// What -o table makes of replies: sentences and aligned columns on standard output, errors on standard error.
+// -o table prints sentences and aligned columns on standard output, and errors on standard error.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -273,12 +263,12 @@ func TestTable(t *testing.T) {
 		{"stop %d", result{"%d is stopped\n", "hint: %d was not running; " + nameRule + "\n", 0}},
 		{"shutdown", result{"all services and the daemon are stopped\n", "", 0}},
 	} {
-		wantResult(t, row.args, d.result(append([]string{"-o", "table"}, strings.Fields(row.args)...)...), row.want)
+		wantResult(t, row.args, d.Ctl(append([]string{"-o", "table"}, strings.Fields(row.args)...)...), row.want)
 	}
 	d.WaitExit(0)
 }
 
-// An error in words says whose it is.
+// An error names its service.
 func TestErrorsAsATable(t *testing.T) {
 	t.Parallel()
 	for reply, errs := range map[string]string{
@@ -288,11 +278,12 @@ func TestErrorsAsATable(t *testing.T) {
 		"service 'kv' exited before it was healthy: etc": "error: service 'kv' exited before it was healthy: etc\n",
 	} {
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, errorLine(reply)) })
-		wantResult(t, "start kv", ctlResult(t, "-addr", addr, "-o", "table", "start", "kv"), result{"", errs, 1})
+		wantResult(t, "start kv", ctl(t, "-addr", addr, "-o", "table", "start", "kv"), result{"", errs, 1})
 	}
 }
 
-// Verbose status, as a reply and as a table: of one that runs and one that waits for its restart.
+// The verbose status of a service that runs and of one that waits for its restart, as a reply and
+// as a table.
 func TestVerboseStatus(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -300,44 +291,44 @@ func TestVerboseStatus(t *testing.T) {
 	d := startDaemon(t, h)
 	d.MustStart("kv", port)
 	pid := h.Last("kv", "start")
-	got := d.result("status", "-v")
+	got := d.Ctl("status", "-v")
 	head := fmt.Sprintf(`{"ok":true,"services":[{"name":"kv","port":%d,"status":"running","pid":%d,`, port, pid)
 	if !strings.HasPrefix(got.out, head) || !strings.HasSuffix(got.out, `,"restarts":0,"failures":0,"version":"1.0.0"}]}`+"\n") || got.exit != 0 {
 		t.Errorf("zrctl status -v: %q", got)
 	}
 	h.Behave("kv", Behaviour{ExitAtOnce: number(7)})
 	syscall.Kill(pid, syscall.SIGKILL)
-	d.WaitLog("daemon: restarting 'kv' in 8s\n") // long enough to look
-	lines := strings.Split(d.result("-v", "-o", "table", "status").out, "\n")
+	d.WaitFailures("kv", 4) // the next back-off is the longest
+	lines := strings.Split(d.Ctl("-v", "-o", "table", "status").out, "\n")
 	h.Behave("kv", Behaviour{})
-	d.WaitLog("daemon: service 'kv' restarted successfully\n")
+	d.WaitStatus(entry("kv", port, "running"))
 	for i, words := range []string{
 		"NAME PORT STATUS PID PROCESSES UPTIME RESTARTS FAILURES VERSION NEXT RETRY LAST ERROR",
-		fmt.Sprintf(`kv %d starting - - - 3 4 1\.0\.0 [0-9]s exit status 7, [0-9]+ s ago`, port),
+		fmt.Sprintf(`kv %d starting - - - 3 4 1\.0\.0 [0-9]+s exit status 7, [0-9]+ s ago`, port),
 		"",
 	} {
 		if row := strings.Join(strings.Fields(lines[i]), " "); !regexp.MustCompile("^" + words + "$").MatchString(row) {
 			t.Errorf("a row of the table:\n got %q\nwant %q", row, words)
 		}
 	}
-	got = d.result("status", "-v")
+	got = d.Ctl("status", "-v")
 	if !strings.Contains(got.out, `"restarts":4,"failures":4,"version":"1.0.0","last_error":"exit status 7, `) {
 		t.Errorf("zrctl status -v after a restart: %q", got)
 	}
 }
 
-// A service that status is asked for is running, or the exit status is 1.
+// status NAME exits with 1 unless the service runs.
 func TestExitOfAStatus(t *testing.T) {
 	t.Parallel()
 	for status, exit := range map[string]int{"running": 0, "starting": 1, "failed": 1} {
 		reply := statusLine(entry("kv", 9200, status))
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, reply) })
-		wantResult(t, "status kv", ctlResult(t, "-addr", addr, "status", "kv"), result{reply, "", exit})
-		wantResult(t, "status", ctlResult(t, "-addr", addr, "status"), result{reply, "", 0})
+		wantResult(t, "status kv", ctl(t, "-addr", addr, "status", "kv"), result{reply, "", exit})
+		wantResult(t, "status", ctl(t, "-addr", addr, "status"), result{reply, "", 0})
 	}
 }
 
-// Whatever a daemon says, a table and its errors are bounded lines of printable text.
+// A table and its errors are bounded lines of printable text, whatever the daemon sends.
 func TestTableOfAHostileDaemon(t *testing.T) {
 	t.Parallel()
 	const evil = "\x1b[2J\x7f\u009b1m\n\u202e"
@@ -352,16 +343,16 @@ func TestTableOfAHostileDaemon(t *testing.T) {
 		c.Write(protocol.EncodeLine(protocol.Reply{Error: evil + long}))
 	})
 	for _, args := range []string{"status", "status -v", "start " + "kv\x1b[2J", "ping"} {
-		got := ctlResult(t, append([]string{"-addr", addr, "-o", "table"}, strings.Fields(args)...)...)
+		got := ctl(t, append([]string{"-addr", addr, "-o", "table"}, strings.Fields(args)...)...)
 		for line := range strings.Lines(got.out + got.errs) {
 			if line = strings.TrimSuffix(line, "\n"); line != protocol.Printable(line) || len(line) > 5000 {
-				t.Errorf("zrctl %q prints %.500q", args, line)
+				t.Errorf("zrctl %q printed %.500q", args, line)
 			}
 		}
 	}
 }
 
-// Columns are aligned, whatever the width of characters, and times are in words.
+// Columns are aligned for characters of any width, and times have units.
 func TestTableOfTimesAndWideCharacters(t *testing.T) {
 	t.Parallel()
 	seconds := func(n int) *int { return &n }
@@ -372,7 +363,7 @@ func TestTableOfTimesAndWideCharacters(t *testing.T) {
 			Details: &protocol.Details{PID: 7, Processes: 3, Uptime: seconds(n), Version: version, NextRetry: seconds(8), LastError: "é"}})
 	}
 	addr := pretend(t, func(c net.Conn) { c.Write(protocol.EncodeLine(protocol.Reply{OK: true, Services: services})) })
-	got := ctlResult(t, "-addr", addr, "-o", "table", "status", "-v")
+	got := ctl(t, "-addr", addr, "-o", "table", "status", "-v")
 	want(t, "table", got.out, strings.Join([]string{
 		"NAME  PORT  STATUS   PID  PROCESSES  UPTIME  RESTARTS  FAILURES  VERSION  NEXT RETRY  LAST ERROR",
 		"kv    9200  running  7    3          0s      0         0         版       8s          é",
@@ -382,7 +373,7 @@ func TestTableOfTimesAndWideCharacters(t *testing.T) {
 		"kv    9200  running  7    3          3d4h    0         0         1        8s          é", ""}, "\n"))
 }
 
-// statusOf answers with a status of services that run.
+// statusOf answers that these services run.
 func statusOf(names ...string) func(string, net.Conn) {
 	var entries []string
 	for _, name := range names {

@@ -14,32 +14,6 @@ func init() {
 	os.Unsetenv("ZRCTL_FORMAT")
 }
 
-// result is what a run of zrctl came to.
-type result struct {
-	out, errs string
-	exit      int
-}
-
-func ctlResult(t testing.TB, args ...string) result {
-	t.Helper()
-	out, errs, exit := ctl(t, args...)
-	return result{out, errs, exit}
-}
-
-// result runs zrctl as a user does whose home is the daemon's.
-func (d *Daemon) result(args ...string) result {
-	d.t.Helper()
-	return d.resultWith("ZR_HOME="+d.Home.Dir, args...)
-}
-
-func (d *Daemon) resultWith(variable string, args ...string) result {
-	d.t.Helper()
-	cmd := exec.Command(zrctlPath, append([]string{"-addr", d.Addr}, args...)...)
-	cmd.Env = append(os.Environ(), variable)
-	out, errs, exit := run(d.t, cmd)
-	return result{out, errs, exit}
-}
-
 func wantResult(t testing.TB, what string, got, wanted result) {
 	t.Helper()
 	if got != wanted {
@@ -49,7 +23,7 @@ func wantResult(t testing.TB, what string, got, wanted result) {
 
 const nameRule = "a package name is words of a-z and 0-9 joined by hyphens, the first character a letter"
 
-// Every command prints the reply as it came; 0 is for good news and 1 for bad.
+// Each command prints the reply as it came, and exits with 0 or 1.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -84,23 +58,23 @@ func TestCommands(t *testing.T) {
 		{"start KV", result{errorLine("package 'KV' not found"), nameHint, 1}},
 		{"shutdown", result{okLine, "", 0}},
 	} {
-		wantResult(t, row.args, d.result(strings.Fields(row.args)...), row.want)
+		wantResult(t, row.args, d.Ctl(strings.Fields(row.args)...), row.want)
 	}
 	d.WaitExit(0)
-	wantNoDaemon(t, d.result("ping"), d.Addr)
+	wantNoDaemon(t, d.Ctl("ping"), d.Addr)
 	for _, command := range []string{"start", "stop", "restart"} {
-		wantNoDaemon(t, d.result(command, "kv", "web", "nobody"), d.Addr) // it is said once
+		wantNoDaemon(t, d.Ctl(command, "kv", "web", "nobody"), d.Addr) // one error for all names
 	}
 }
 
-// A restart is another process; where none is, it is a start.
+// A restart makes another process. If there is none, it is a start.
 func TestRestartCommand(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	port := h.Install("kv", Behaviour{})
 	d := startDaemon(t, h)
 	for starts := 1; starts <= 2; starts++ {
-		wantResult(t, "restart kv", d.result("restart", "kv"), result{portLine(port), "", 0})
+		wantResult(t, "restart kv", d.Ctl("restart", "kv"), result{portLine(port), "", 0})
 		if pids := h.Pids("kv", "start"); len(pids) != starts {
 			t.Errorf("after restart %d, kv was started as %v", starts, pids)
 		}
@@ -108,7 +82,7 @@ func TestRestartCommand(t *testing.T) {
 	want(t, "status", d.Status(), statusLine(entry("kv", port, "running")))
 }
 
-// What a daemon says of a package that it does not find is explained as far as zrctl can see.
+// zrctl explains why the daemon does not find a package, as far as it can see.
 func TestHintsAboutPackages(t *testing.T) {
 	t.Parallel()
 	h, other := newHome(t), newHome(t)
@@ -129,25 +103,25 @@ func TestHintsAboutPackages(t *testing.T) {
 	for _, row := range []struct{ home, args, hint string }{
 		{ours, "start Upper", "hint: " + nameRule},
 		{ours, "start kv-", "hint: " + nameRule},
-		{ours, "start linked", ""}, // the daemon says it all
+		{ours, "start linked", ""}, // the error of the daemon is enough
 		{"ZR_HOME=" + other.Dir, "start kv", "hint: " + other.Dir + "/modules/kv.json is there, but the daemon's home is another: it is what its -home or $ZR_HOME says"},
 		{ours, "start library", "hint: store/library" + definition + "a section [service] with port = NUMBER"},
 		{ours, "start portless", "hint: store/portless" + definition + "port = NUMBER below [service]"},
 		{ours, "restart data", "hint: store/data" + definition + `binary = "PROGRAM" above [service]`},
 		{ours, "stop lsited", "hint: lsited was not running; there is no " + h.Dir + "/modules/lsited.json"},
 		{ours, "stop listed", ""},
-		{"ZR_HOME=" + h.Dir + "/nothing", "stop lsited", ""}, // it may be installed in the daemon's home
+		{"ZR_HOME=" + h.Dir + "/nothing", "stop lsited", ""}, // it may be in the home of the daemon
 		{ours, "-o table status Upper", "Upper is not running; " + nameRule},
 		{ours, "-o table status lsited", "lsited is not running; there is no " + h.Dir + "/modules/lsited.json"},
 		{"ZR_HOME=" + h.Dir + "/nothing", "-o table status lsited", "lsited is not running; if it is installed, start it with: zrctl start lsited"},
 	} {
-		want(t, row.home+" zrctl "+row.args, strings.TrimSuffix(d.resultWith(row.home, strings.Fields(row.args)...).errs, "\n"), row.hint)
+		want(t, row.home+" zrctl "+row.args, strings.TrimSuffix(d.CtlWith(row.home, strings.Fields(row.args)...).errs, "\n"), row.hint)
 	}
 	d.Start("listed")
-	want(t, "stop of a service of another home", d.resultWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
+	want(t, "stop of a service in another home", d.CtlWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
 }
 
-// The home in a hint is the one that a daemon would take from here.
+// The home in a hint is the one that a daemon would use with this environment.
 func TestHomeInAHint(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
@@ -166,7 +140,7 @@ func TestHomeInAHint(t *testing.T) {
 	}
 }
 
-// wantNoDaemon wants exit status 3, and one line that says what to do.
+// wantNoDaemon wants exit status 3 and a line that says what to do.
 func wantNoDaemon(t *testing.T, got result, addr string) {
 	t.Helper()
 	wantResult(t, "without a daemon", got, result{"", "error: no daemon on " + addr +
@@ -192,27 +166,27 @@ func TestAddressOfTheDaemon(t *testing.T) {
 	} {
 		cmd := exec.Command(zrctlPath, row.args...)
 		cmd.Env = append(os.Environ(), "ZRD_ADDR="+row.variable)
-		if _, errs, exit := run(t, cmd); exit != row.exit {
-			t.Errorf("ZRD_ADDR=%s zrctl %q: exit status %d, want %d (%s)", row.variable, row.args, exit, row.exit, errs)
+		if got := run(t, cmd); got.exit != row.exit {
+			t.Errorf("ZRD_ADDR=%s zrctl %q: %+v, want exit status %d", row.variable, row.args, got, row.exit)
 		}
 	}
 }
 
-// $ZRCTL_FORMAT is what -o says if it is absent.
+// $ZRCTL_FORMAT is the default of -o.
 func TestFormatVariable(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))
 	table := "the daemon on " + d.Addr + " answers\n"
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=table", "ping"), result{table, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=", "ping"), result{okLine, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=table", "-o", "json", "ping"), result{okLine, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=json", "-o", "table", "ping"), result{table, "", 0})
-	wantResult(t, "ping", d.resultWith("ZRCTL_FORMAT=xml", "ping"),
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=table", "ping"), result{table, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=", "ping"), result{okLine, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=table", "-o", "json", "ping"), result{okLine, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=json", "-o", "table", "ping"), result{table, "", 0})
+	wantResult(t, "ping", d.CtlWith("ZRCTL_FORMAT=xml", "ping"),
 		result{"", `error: -o or $ZRCTL_FORMAT: "xml" is neither json nor table; see zrctl -h` + "\n", 2})
 }
 
-// What makes no sense is told on standard error, exits with 2, and is not sent: there is no daemon, which
-// would be 3.
+// A usage error is on standard error, with exit status 2. Nothing is sent: without a daemon, that
+// would exit with 3.
 func TestUsageErrorsOfTheClient(t *testing.T) {
 	t.Parallel()
 	nobody := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -244,17 +218,17 @@ func TestUsageErrorsOfTheClient(t *testing.T) {
 		"-addr localhost ping":       `-addr or $ZRD_ADDR: "localhost" is not HOST:PORT, as in 127.0.0.1:19100`,
 	} {
 		words := append([]string{"-addr", nobody}, strings.Fields(args)...)
-		wantResult(t, args, ctlResult(t, words...), result{"", "error: " + why + "; see zrctl -h\n", 2})
+		wantResult(t, args, ctl(t, words...), result{"", "error: " + why + "; see zrctl -h\n", 2})
 	}
-	wantResult(t, "start ''", ctlResult(t, "-addr", nobody, "start", "kv", ""), result{"", "error: an empty name; see zrctl -h\n", 2})
+	wantResult(t, "start ''", ctl(t, "-addr", nobody, "start", "kv", ""), result{"", "error: an empty name; see zrctl -h\n", 2})
 }
 
-// Help goes to standard output, and shows an example of every command.
+// Help is on standard output, with an example of each command.
 func TestUsageOfTheClient(t *testing.T) {
 	t.Parallel()
-	wanted := ctlResult(t, "-h")
+	wanted := ctl(t, "-h")
 	for _, args := range []string{"--help", "-help", "help", "help start", "start -h", "-v help"} {
-		wantResult(t, args, ctlResult(t, strings.Fields(args)...), wanted)
+		wantResult(t, args, ctl(t, strings.Fields(args)...), wanted)
 	}
 	if wanted.exit != 0 || wanted.errs != "" {
 		t.Errorf("zrctl -h: %q", wanted)
@@ -263,20 +237,6 @@ func TestUsageOfTheClient(t *testing.T) {
 		"-addr", "$ZRD_ADDR", "127.0.0.1:19100", "-timeout", "30s", "Exit status: 0"} {
 		if !strings.Contains(wanted.out, words) {
 			t.Errorf("zrctl -h does not show %q", words)
-		}
-	}
-}
-
-// The client stays small.
-func TestClientDependencies(t *testing.T) {
-	t.Parallel()
-	out, errs, status := run(t, exec.Command("go", "list", "-deps", "zr/zrctl"))
-	if status != 0 || !strings.Contains(out, "zr/internal/protocol\n") {
-		t.Fatalf("go list: exit status %d, %s%s", status, out, errs)
-	}
-	for pkg := range strings.Lines(out) {
-		if pkg == "net/http\n" || strings.Contains(pkg, "toml") {
-			t.Errorf("zrctl imports %s", pkg)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 //go:build linux
 
-// Command bare does for the benchmarks the least that a program can do, so that
-// what is measured beside it is the supervisor:
+// Command bare does the least that a program can do, for comparison with zrd in the benchmarks:
 //
 //	bare loop           accepts, reads, answers and closes; prints its address
 //	bare knock ADDR     connects and writes one line
@@ -94,7 +93,7 @@ func ask(port int) {
 	syscall.Close(fd)
 }
 
-// serve uses bare system calls: hundreds of it run beside what is measured.
+// serve makes system calls directly, because hundreds of these processes run beside zrd.
 func serve(port string) {
 	_, delay, timed := strings.Cut(filepath.Base(os.Args[0]), "-")
 	if timed {
@@ -102,7 +101,7 @@ func serve(port string) {
 	}
 	fd := listen(must(strconv.Atoi(port)))
 	since := time.Now()
-	os.Stdout.WriteString("\n") // somebody who starts it directly waits for this
+	os.Stdout.WriteString("\n") // bareMass waits for this
 	for {
 		answer(fd)
 		if timed {

@@ -13,20 +13,20 @@ import (
 	"time"
 )
 
-// leaving is how long the last processes of a run may take to end once its tests have.
-const leaving = 10 * time.Second
+// grace is how long the last processes of a run may take to end after its tests.
+const grace = 10 * time.Second
 
-// "fake guard DIR" waits for the end of the test binary that started it, of whose run DIR is the
-// folder, and leaves nothing of the run. The test binary says a word on standard input when its tests have
-// ended. If that stays out, it has crashed, and whatever it started is killed at once; else anything that is
-// left after a while is killed, and is an error. (Where there is no /proc, only the folder is removed.)
+// guard waits for the end of the test binary that started it, then ends all processes of its run
+// and removes its folder. A test binary that has crashed has not written to standard input: its
+// processes are killed at once. Otherwise they have their grace, and any that are left are an
+// error. Without /proc, only the folder is removed.
 func guard(dir string) (status int) {
-	word, _ := io.ReadAll(os.Stdin)
+	written, _ := io.ReadAll(os.Stdin)
 	began := time.Now()
-	for left := marked(dir); len(left) > 0 && time.Since(began) < 2*leaving; left = marked(dir) {
-		if len(word) == 0 || time.Since(began) > leaving {
+	for pids := marked(dir); len(pids) > 0 && time.Since(began) < 2*grace; pids = marked(dir) {
+		if len(written) == 0 || time.Since(began) > grace {
 			status = 1
-			kill(left)
+			kill(pids)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -34,8 +34,8 @@ func guard(dir string) (status int) {
 	return status
 }
 
-// marked returns the processes that have inherited the mark of the run, or that run a program in its folder: the
-// environment of another user's process may not be readable.
+// marked returns the processes that have the run's folder in their environment, or run a program in
+// it. (The environment of another user's process may not be readable.)
 func marked(dir string) (pids []int) {
 	mark := []byte("\x00ZR_TEST_RUN=" + dir + "\x00")
 	folders, _ := filepath.Glob("/proc/[0-9]*")
@@ -53,7 +53,7 @@ func marked(dir string) (pids []int) {
 func kill(pids []int) {
 	for _, pid := range pids {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		fmt.Fprintf(os.Stderr, "process %d is left of the tests, and is killed: %q\n", pid, bytes.Split(line, []byte{0}))
+		fmt.Fprintf(os.Stderr, "process %d outlived the tests, and is killed: %q\n", pid, bytes.Split(line, []byte{0}))
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 }

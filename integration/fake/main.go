@@ -1,9 +1,15 @@
 //go:build unix
 
-// Command fake is the service of the integration tests: an HTTP server that
-// does what the file "behave" beside it says, and notes in "events" what happened to it.
-// The file is read at the start and again for each connection, so a test can
-// change its mind.
+// Command fake is the service of the integration tests: an HTTP server that does what the file
+// "behave" beside it says, and notes in "events" what happens to it. It reads the file at the start
+// and again for each connection, so a test can change its mind. Other arguments make it do what
+// else the tests need a process for:
+//
+//	fake child MS                       is a child of the service; it takes so long to end after SIGTERM
+//	fake send ADDR LINE N               sends a line N times, and closes without reading the answer
+//	fake take ADDR TEXT                 takes an address when it is free, and answers with a text
+//	fake with SETTING UID PROGRAM ARGS… becomes a program in another setting; see settings_linux.go
+//	fake guard DIR                      cleans up after the tests; see guard.go
 package main
 
 import (
@@ -22,44 +28,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
-)
 
-// behave is what package integration knows as Behaviour.
-type behave struct {
-	ListenAfter      int    // ms before it listens
-	ListenNever      bool   // stays up without a listener, as long as behave says so
-	ExitAtOnce       *int   // exits with this status before it listens
-	ExitIfTaken      bool   // exits with 1 if the port is taken (else it stays up without a listener)
-	CrashAfter       int    // ms after its first answer: exits with 3
-	DropAfter        int    // ms after its first answer: closes its listener and stays up
-	StopAfter        int    // ms after its first answer: SIGSTOP to itself
-	Status           string // of the status line, "200 OK" if empty
-	Raw              string // written instead of an answer
-	Hang             bool   // takes connections and says nothing
-	Reset            bool   // resets connections
-	Trickle          bool   // one byte of an answer every 300 ms
-	Endless          bool   // sends without end
-	AnswerAfter      int    // ms before it answers
-	Pieces           bool   // an answer in pieces, 50 ms apart; a broken pipe ends it, as SIGPIPE does by default
-	IgnoreTerm       bool
-	FlushOnTerm      int  // ms that it takes to end after SIGTERM; then it notes "flushed"
-	Grandchild       bool // a child that sleeps, in its group
-	GrandchildServes bool // the child listens, not the leader
-	ChildLeaves      bool // and has a session of its own
-	Background       bool // a child in its group, and the leader exits with 0
-	CloseStderr      bool
-	LeaveGroup       bool   // moves to a group of its child's
-	Escapes          bool   // a child that sleeps, in a session of its own
-	ChildFlushes     int    // a child in its group that takes so many ms to end after SIGTERM, and notes "flushed"
-	Bomb             bool   // makes processes until it cannot, as long as behave says so; then it notes "full"
-	Undumpable       bool   // Linux: only root may look into it
-	MainExits        bool   // Linux: its main thread ends, and others serve
-	Say              string // a line on standard output, at the start
-}
+	"zr/integration"
+)
 
 var dir = filepath.Dir(os.Args[0])
 
-func read() (b behave) {
+func read() (b integration.Behaviour) {
 	data, err := os.ReadFile(filepath.Join(dir, "behave"))
 	if err == nil {
 		err = json.Unmarshal(data, &b)
@@ -82,29 +57,33 @@ func note(what string) {
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "guard" {
-		os.Exit(guard(os.Args[2]))
+	if len(os.Args) < 2 {
+		fail(errors.New("no arguments"))
 	}
-	if len(os.Args) == 2 && os.Args[1] == "sleep" {
-		note("child")
-		stay()
+	switch args := os.Args[2:]; os.Args[1] {
+	case "child":
+		child(args[0])
+	case "send":
+		send(args[0], args[1], args[2])
+	case "take":
+		take(args[0], args[1])
+	case "with":
+		fail(with(args[0], args[1], args[2:]))
+	case "guard":
+		os.Exit(guard(args[0]))
+	default:
+		service(read())
 	}
-	if len(os.Args) == 5 && os.Args[1] == "hasty" {
-		hasty(os.Args[2], os.Args[3], os.Args[4])
-		return
-	}
-	if len(os.Args) == 4 && os.Args[1] == "squat" {
-		squat(os.Args[2], os.Args[3])
-	}
-	if len(os.Args) == 3 && os.Args[1] == "flush" {
-		n, _ := strconv.Atoi(os.Args[2])
-		signals(behave{FlushOnTerm: n})
-		note("child")
-		stay()
-	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "fake:", err)
+	os.Exit(97)
+}
+
+func service(b integration.Behaviour) {
 	note("start " + strings.Join(os.Args[1:], " "))
-	b := read()
-	signals(b)
+	handleTerm(b)
 	if b.Say != "" {
 		fmt.Println(b.Say)
 	}
@@ -112,29 +91,9 @@ func main() {
 		os.Stderr.Close()
 	}
 	if b.Undumpable {
-		closeToOthers()
+		hideFromOthers()
 	}
-	if b.Grandchild || b.Background {
-		child(sameGroup, "sleep")
-	}
-	if b.Escapes {
-		child(ownSession, "sleep")
-	}
-	if b.ChildFlushes > 0 {
-		child(sameGroup, "flush", strconv.Itoa(b.ChildFlushes))
-	}
-	if b.GrandchildServes && os.Getenv("FAKE_CHILD") == "" {
-		os.Setenv("FAKE_CHILD", "1")
-		attr := sameGroup
-		if b.ChildLeaves {
-			attr = ownSession
-		}
-		child(attr, os.Args[1:]...)
-		stay()
-	}
-	if b.LeaveGroup {
-		syscall.Setpgid(0, child(ownGroup, "sleep"))
-	}
+	makeChildren(b)
 	if b.Background {
 		os.Exit(0)
 	}
@@ -155,7 +114,54 @@ func main() {
 	serve(b)
 }
 
-// explode makes processes as long as behave says so, as fast as it can.
+var (
+	sameGroup  = &syscall.SysProcAttr{}
+	ownGroup   = &syscall.SysProcAttr{Setpgid: true}
+	ownSession = &syscall.SysProcAttr{Setsid: true}
+)
+
+func makeChildren(b integration.Behaviour) {
+	if b.Grandchild || b.Background {
+		start(sameGroup, "child", "0")
+	}
+	if b.Escapes {
+		start(ownSession, "child", "0")
+	}
+	if b.LeaveGroup {
+		syscall.Setpgid(0, start(ownGroup, "child", "0"))
+	}
+	if b.ChildFlushes > 0 {
+		start(sameGroup, "child", strconv.Itoa(b.ChildFlushes))
+	}
+	if b.GrandchildServes && os.Getenv("FAKE_CHILD") == "" {
+		os.Setenv("FAKE_CHILD", "1")
+		attr := sameGroup
+		if b.ChildLeaves {
+			attr = ownSession
+		}
+		start(attr, os.Args[1:]...)
+		stay()
+	}
+}
+
+func start(attr *syscall.SysProcAttr, args ...string) (pid int) {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.SysProcAttr = attr
+	if err := cmd.Start(); err != nil {
+		note(err.Error())
+		os.Exit(98)
+	}
+	return cmd.Process.Pid
+}
+
+func child(flush string) {
+	n, _ := strconv.Atoi(flush)
+	handleTerm(integration.Behaviour{FlushOnTerm: n})
+	note("child")
+	stay()
+}
+
+// explode makes processes as fast as it can, as long as behave says so.
 func explode() {
 	full := sync.OnceFunc(func() { note("full") })
 	for read().Bomb {
@@ -166,30 +172,28 @@ func explode() {
 	}
 }
 
-// stay keeps the process where it is. (An empty select is a deadlock for a runtime without cgo.)
+// stay never returns. (An empty select is a deadlock for a runtime without cgo.)
 func stay() {
 	for {
 		time.Sleep(time.Hour)
 	}
 }
 
-// hasty sends line to addr again and again, and closes without a look at the answer.
-func hasty(addr, line, times string) {
+func send(addr, line, times string) {
 	n, _ := strconv.Atoi(times)
 	for range n {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "fake:", err)
-			os.Exit(97)
+			fail(err)
 		}
 		fmt.Fprintln(conn, line)
 		conn.Close()
 	}
 }
 
-// squat takes addr when it is told to and as soon as it is free, says so, and answers every connection with
-// text ("": with silence).
-func squat(addr, text string) {
+// take waits for a byte on standard input, then takes addr as soon as it is free. It answers every
+// connection with text; if that is empty, it does not answer.
+func take(addr, text string) {
 	fmt.Println("waiting")
 	os.Stdin.Read(make([]byte, 1))
 	l, err := net.Listen("tcp", addr)
@@ -200,7 +204,7 @@ func squat(addr, text string) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			os.Exit(97)
+			fail(err)
 		}
 		go func() {
 			defer conn.Close()
@@ -215,7 +219,8 @@ func squat(addr, text string) {
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-func signals(b behave) {
+// handleTerm handles SIGTERM unless it shall end the process as usual.
+func handleTerm(b integration.Behaviour) {
 	terms := make(chan os.Signal, 1)
 	if !b.IgnoreTerm && b.FlushOnTerm == 0 {
 		return
@@ -233,24 +238,8 @@ func signals(b behave) {
 	}()
 }
 
-var (
-	sameGroup  = &syscall.SysProcAttr{}
-	ownGroup   = &syscall.SysProcAttr{Setpgid: true}
-	ownSession = &syscall.SysProcAttr{Setsid: true}
-)
-
-func child(attr *syscall.SysProcAttr, args ...string) int {
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.SysProcAttr = attr
-	if err := cmd.Start(); err != nil {
-		note(err.Error())
-		os.Exit(98)
-	}
-	return cmd.Process.Pid
-}
-
-// serve listens on loopback only, whatever it is told.
-func serve(b behave) {
+// serve listens on loopback only.
+func serve(b integration.Behaviour) {
 	l, err := net.Listen("tcp", "127.0.0.1"+strings.TrimPrefix(os.Args[1], "--listen="))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fake:", err)
@@ -283,7 +272,7 @@ func after(n int, do func()) {
 	}
 }
 
-// readHead returns the lines of a request's head, with " | " between them.
+// readHead returns the lines of the head of a request, joined by " | ".
 func readHead(conn net.Conn) (head string, ok bool) {
 	var lines []string
 	for r := bufio.NewReader(conn); ; {
@@ -334,7 +323,7 @@ func answer(conn net.Conn) {
 			if _, err := conn.Write([]byte(reply[i : i+1])); err != nil {
 				return
 			}
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(time.Second)
 		}
 	case b.Endless:
 		for {

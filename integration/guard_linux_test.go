@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A test binary that is killed leaves no process and no file: neither its daemon nor a service of it, nor what has
-// left the service's group, nor what has no parent any more.
+// A test binary that is killed leaves no file and no process: no daemon, no service, no child that
+// has left the group of its service, and no orphan.
 func TestNothingOutlivesTheTestBinary(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("ZR_TEST_CRASH") != "" {
@@ -22,27 +22,27 @@ func TestNothingOutlivesTheTestBinary(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingOutlivesTheTestBinary$")
 	cmd.Env = append(os.Environ(), "ZR_TEST_CRASH=1", "ZR_TEST_PROGRAMS="+filepath.Dir(zrdPath))
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		err = cmd.Start()
 	}
-	if err := cmd.Start(); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	cmd.Process.Kill()
 	cmd.Wait()
-	var zrd, service, child, orphan int
+	pids := make([]int, 4)
 	var dir string
-	if _, scanErr := fmt.Sscanf(line, "processes %d %d %d %d in %q\n", &zrd, &service, &child, &orphan, &dir); scanErr != nil {
-		t.Fatalf("the test binary said %q, %v", line, err)
+	if _, scanErr := fmt.Sscanf(line, "processes %d %d %d %d in %q\n", &pids[0], &pids[1], &pids[2], &pids[3], &dir); scanErr != nil {
+		t.Fatalf("the test binary printed %q, %v", line, err)
 	}
-	for what, pid := range map[string]int{"the daemon": zrd, "the service": service, "its child": child, "the orphan": orphan} {
-		if pid <= 0 {
-			t.Errorf("%s never ran", what)
+	for i, what := range []string{"daemon", "service", "child", "orphan"} {
+		if pids[i] <= 0 {
+			t.Errorf("the %s never ran", what)
 		}
-		eventually(t, "the end of "+what, func() bool { return !alive(pid) })
+		eventually(t, "the end of the "+what, func() bool { return !alive(pids[i]) })
 	}
-	eventually(t, "the end of "+dir, func() bool {
+	eventually(t, "the removal of "+dir, func() bool {
 		_, err := os.Stat(dir)
 		return os.IsNotExist(err)
 	})
@@ -50,9 +50,8 @@ func TestNothingOutlivesTheTestBinary(t *testing.T) {
 
 func waitForTheCrash(t *testing.T) {
 	h := newHome(t)
-	port := h.Install("kv", Behaviour{LeaveGroup: true})
 	d := startDaemon(t, h)
-	d.MustStart("kv", port)
+	d.MustStart("kv", h.Install("kv", Behaviour{LeaveGroup: true}))
 	child := h.WaitEvent("kv", "child")
 	orphan, err := exec.Command("sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!").Output()
 	if err != nil {

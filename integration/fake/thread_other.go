@@ -1,7 +1,0 @@
-//go:build unix && !linux
-
-package main
-
-func exitMainThread() {}
-
-func closeToOthers() {}
