@@ -121,7 +121,7 @@ func TestHintsAboutPackages(t *testing.T) {
 	want(t, "stop of a service in another home", d.CtlWith("ZR_HOME="+other.Dir, "stop", "listed").errs, "")
 }
 
-// The home in a hint is the one that a daemon would use with this environment.
+// A hint names the home that a daemon would use with this environment.
 func TestHomeInAHint(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, newHome(t))

@@ -9,8 +9,8 @@ import (
 	"zr/internal/supervisor"
 )
 
-// When no place is free, the longest silent client is closed, and never one that waits for its
-// reply.
+// When no place is free, the longest silent client is closed. A client that waits for its reply is
+// not silent.
 func TestLongestSilentIsClosed(t *testing.T) {
 	t.Parallel()
 	services := &fakeServices{port: 9200, blocked: make(chan struct{})}

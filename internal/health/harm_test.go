@@ -27,8 +27,8 @@ func slowly(failed chan<- error, pieces ...string) func(net.Conn) {
 	}
 }
 
-// A service that sends its reply in pieces, or late, meets no broken pipe: whatever the verdict is,
-// and whether somebody still waits for it.
+// A service that sends its reply in pieces, or late, meets no broken pipe, whatever the verdict is,
+// and even if the caller waits for it no more.
 func TestProbeBreaksNoPipe(t *testing.T) {
 	t.Parallel()
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -62,7 +62,7 @@ func TestProbeBreaksNoPipe(t *testing.T) {
 	}
 }
 
-// A service that does not hang up is hung up on once it has sent what it announced.
+// When a service has sent as much as its Content-Length says and does not hang up, the probe does.
 func TestProbeEndsAConnectionThatIsKept(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
@@ -96,7 +96,7 @@ func TestProbeReadsABoundedAmount(t *testing.T) {
 	}
 }
 
-// Neither side of a probe's connection is left in TIME_WAIT, whichever hangs up first.
+// Neither side of a probe's connection stays in TIME_WAIT, whichever hangs up first.
 func TestProbeLeavesNoTimeWait(t *testing.T) {
 	t.Parallel()
 	const table = "/proc/self/net/tcp"

@@ -14,9 +14,8 @@ import (
 	"time"
 )
 
-// serve runs a service that treats each connection as behave says, and
-// returns its port. behave ends when the connection does, or at the latest with the
-// test.
+// serve runs a service that calls behave for each connection, then closes it. serve returns its
+// port. The service ends with the test.
 func serve(t *testing.T, behave func(net.Conn)) int {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -163,8 +162,8 @@ func TestProbeReset(t *testing.T) {
 	}
 }
 
-// A service that answers and closes without reading the request resets the connection, and
-// has answered all the same.
+// A service that answers and closes without reading the request resets the connection. Its answer
+// counts.
 func TestProbeUnreadRequest(t *testing.T) {
 	t.Parallel()
 	port := serve(t, func(conn net.Conn) {
@@ -174,7 +173,7 @@ func TestProbeUnreadRequest(t *testing.T) {
 	want(t, probe(t.Context(), port, "/"+strings.Repeat("x", 1000), timeout), "")
 }
 
-// misbehaviours are those that only the deadline ends.
+// misbehaviours keep a probe from its verdict until the timeout.
 var misbehaviours = map[string]func(net.Conn){
 	"hang": hang,
 	"trickle": func(conn net.Conn) {

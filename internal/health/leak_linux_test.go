@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A probe leaves neither a descriptor nor a goroutine, however it ended. The
-// counts are those of a whole program, so this runs in one of its own.
+// A probe leaves neither a descriptor nor a goroutine, however it ends. The test counts those of a
+// whole program, so it runs as a separate one.
 func TestProbeLeavesNothing(t *testing.T) {
 	if os.Getenv("HEALTH_TEST_ALONE") == "" {
 		t.Parallel()
@@ -49,8 +49,8 @@ func TestProbeLeavesNothing(t *testing.T) {
 	resting(t, fds, goroutines)
 }
 
-// resting waits until the program has at most that many descriptors and goroutines
-// (those of the services need a moment) and returns how many they are.
+// resting waits until the program has at most that many descriptors and goroutines, and returns how
+// many it has.
 func resting(t *testing.T, maxFDs, maxGoroutines int) (fds, goroutines int) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A service that never accepts has a full queue before long, and the kernel tries for two minutes to connect
-// to it: that, too, ends with the timeout.
+// The kernel tries for two minutes to connect to a service whose queue of connections is full. The
+// probe ends with its timeout.
 func TestProbeFullQueue(t *testing.T) {
 	t.Parallel()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -28,7 +28,7 @@ func TestProbeFullQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := name.(*syscall.SockaddrInet4).Port
-	for { // until nobody gets in any more
+	for { // until the queue is full
 		conn, err := net.DialTimeout("tcp4", fmt.Sprintf("127.0.0.1:%d", port), 200*time.Millisecond)
 		if err != nil {
 			break

@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// Where the system has two ports only for local ends of connections, every other connection to one of them on
-// which nobody listens would reach itself. It must leave the port to who wants to listen.
+// If the system has only two ports for the local ends of connections, every second connection to
+// one of them reaches itself while no service listens. It must not keep the service from the port.
 func TestProbeOfALocalPort(t *testing.T) {
 	if os.Getenv("HEALTH_TEST_NETWORK") == "" {
 		t.Parallel()
