@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"zr/internal/supervisor"
@@ -81,6 +82,18 @@ func TestVerboseStatus(t *testing.T) {
 	}
 	want(t, "without verbose", s.ask(t, `{"request":"status"}`+"\n"),
 		`{"ok":true,"services":[{"name":"a","port":1,"status":"running"},{"name":"b","port":2,"status":"starting"}]}`+"\n")
+}
+
+// The time until the next restart is rounded up, so that 0 means now.
+func TestNextRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for wait, want := range map[time.Duration]int{-time.Hour: 0, 0: 0, 1: 1, time.Second: 1, 1500 * time.Millisecond: 2} {
+			d := details(supervisor.Info{RetryAt: time.Now().Add(wait)})
+			if d.NextRetry == nil || *d.NextRetry != want {
+				t.Errorf("%v: got %v, want %d s", wait, d.NextRetry, want)
+			}
+		}
+	})
 }
 
 // A client that may not speak gets one reply, with or without a request, and is closed soon after. The
