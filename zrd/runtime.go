@@ -14,7 +14,7 @@ const (
 	memoryLimit = 40 << 20
 	// threads is how many blocking system calls can be under way at once before Go's runtime needs
 	// another thread: a spawn, a write to the log, reads of a few packages.
-	threads = 6
+	threads = 7
 )
 
 // tuneRuntime makes Go's runtime small. By default it uses every processor and twice its heap.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -94,16 +95,22 @@ func bind(port int) error {
 	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: loopback.As4()})
 }
 
+// reading lets one goroutine at a time look through processes. Many at once would each take a
+// thread.
+var reading sync.Mutex
+
 // Holder returns a process that has a socket open. It reads all of /proc, which takes milliseconds,
 // so it is meant for errors only. Only root sees the processes of other users.
 func (t *Table) Holder(inode uint32) (Holder, bool) {
+	reading.Lock()
+	defer reading.Unlock()
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		if held, _ := t.Held(inode, pid); held {
+		if held, _ := held(inode, pid); held {
 			comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 			return Holder{pid, strings.TrimSuffix(string(comm), "\n")}, true
 		}
@@ -114,7 +121,13 @@ func (t *Table) Holder(inode uint32) (Holder, bool) {
 // Held reports whether one of the processes has a socket open. sure is false if none is seen to
 // have it, but the descriptors of one cannot be read: those of a program with capabilities are
 // hidden even from its own user.
-func (t *Table) Held(inode uint32, pids ...int) (held, sure bool) {
+func (t *Table) Held(inode uint32, pids ...int) (isHeld, sure bool) {
+	reading.Lock()
+	defer reading.Unlock()
+	return held(inode, pids...)
+}
+
+func held(inode uint32, pids ...int) (isHeld, sure bool) {
 	sure = true
 	for _, pid := range pids {
 		held, known := holds(fmt.Sprintf("/proc/%d/fd", pid), inode)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -115,9 +114,6 @@ func (i *instance) judge(err error) error {
 	return err
 }
 
-// scanning lets one goroutine at a time read /proc. Many at once would each take a thread.
-var scanning sync.Mutex
-
 // checkListener returns an error unless the listener on the port is the service's. If the owner
 // cannot be known, and no other process is seen to have the socket, it counts as the service's.
 func (i *instance) checkListener() error {
@@ -129,8 +125,6 @@ func (i *instance) checkListener() error {
 	case err != nil || inode == i.inode.Load():
 		return nil
 	}
-	scanning.Lock()
-	defer scanning.Unlock()
 	held, sure := i.table.Held(inode, i.Pid())
 	if !held {
 		held, sure = i.table.Held(inode, i.Members()...)
