@@ -11,6 +11,7 @@ import (
 const (
 	maxReply = 64 << 10 // bytes that are read of a reply
 	maxLine  = 4 << 10  // bytes of its status line
+	fewBytes = 512      // enough for most replies
 )
 
 // A reply is what has arrived of a service's reply. Interim replies (1xx) are skipped.
@@ -19,11 +20,11 @@ type reply struct {
 	code  int
 
 	part    part
-	buf     [maxLine]byte
-	n       int  // bytes in buf: a line that is not complete
-	total   int  // bytes that were read
-	sized   bool // the head has a Content-Length
-	missing int  // bytes of the body, if it is sized
+	buf     []byte // fewBytes, or maxLine if they are too few
+	n       int    // bytes in buf: a line that is not complete
+	total   int    // bytes that were read
+	sized   bool   // the head has a Content-Length
+	missing int    // bytes of the body, if it is sized
 }
 
 type part int
@@ -39,6 +40,13 @@ func (r *reply) whole() bool { return r.part == body && r.sized && r.missing <= 
 
 // readFrom reads once. At the end of the reply, or after maxReply bytes, it returns io.EOF.
 func (r *reply) readFrom(from io.Reader) error {
+	if r.n == len(r.buf) {
+		more := fewBytes
+		if r.n > 0 {
+			more = maxLine - fewBytes
+		}
+		r.buf = append(r.buf, make([]byte, more)...)
+	}
 	n, err := from.Read(r.buf[r.n:])
 	r.n += n
 	r.total += n
@@ -66,7 +74,7 @@ func (r *reply) parse(ended bool) {
 		r.missing -= len(data)
 		data = nil
 	}
-	r.n = copy(r.buf[:], data)
+	r.n = copy(r.buf, data)
 }
 
 func (r *reply) line(line string, tooLong bool) {

@@ -13,7 +13,7 @@ import (
 // services from replying at once, and a round from waiting for a slow service.
 const (
 	moments  = 5                     // of an interval; the name of a service decides which is its own
-	together = 32                    // services that are asked at once
+	together = 64                    // services that are asked at once
 	pause    = time.Millisecond      // from asking to looking for replies
 	patience = 10 * time.Millisecond // after which a goroutine waits for this service alone
 )
