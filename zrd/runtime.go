@@ -13,8 +13,9 @@ const (
 	// Above memoryLimit Go collects garbage more often. It takes thousands of clients to get there.
 	memoryLimit = 40 << 20
 	// threads is how many blocking system calls can be under way at once before Go's runtime needs
-	// another thread: a spawn, a write to the log, reads of a few packages.
-	threads = 7
+	// another thread: a spawn, a write to the log, reads of a few packages, and what waits for a
+	// processor on a busy machine.
+	threads = 12
 )
 
 // tuneRuntime makes Go's runtime small. By default it uses every processor and twice its heap.
