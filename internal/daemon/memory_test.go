@@ -10,7 +10,7 @@ import (
 // A client that stays after an invalid request costs little memory. Not parallel, because the heap
 // of other tests would count.
 func TestLingerMemory(t *testing.T) {
-	const clients = 500
+	const clients = 60
 	s := serve(t, &fakeServices{}, anybody, 2*clients)
 	var conns []net.Conn
 	for range clients {

@@ -128,10 +128,10 @@ func TestRefusedTakeNoPlaces(t *testing.T) {
 		}
 		return "", errors.New("no")
 	}, 4)
-	for range 100 {
+	for range 40 {
 		io.WriteString(s.dial(t), "x") // a line without an end
 	}
-	want(t, "the last one", rest(t, s.dial(t)), `{"ok":false,"error":"no"}`+"\n")
+	want(t, "the last client", rest(t, s.dial(t)), `{"ok":false,"error":"no"}`+"\n")
 	allowed.Store(true)
 	var silent []*net.TCPConn
 	for range 3 {

@@ -15,7 +15,7 @@ func TestShutdownRepliesToAll(t *testing.T) {
 	t.Parallel()
 	services := &fakeServices{blocked: make(chan struct{})}
 	s := serve(t, services, anybody, 512)
-	replies := s.askMany(t, 200, shutdownLine)
+	replies := s.askMany(t, 30, shutdownLine)
 	close(services.blocked)
 	replies.Wait()
 	if err := <-s.ended; err != nil {
@@ -35,7 +35,7 @@ func TestShutdownRepliesToTheQueue(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
 	s := serve(t, &fakeServices{}, func(net.Conn) (string, error) { <-gate; return "", nil }, 512)
-	replies := s.askMany(t, 100, shutdownLine)
+	replies := s.askMany(t, 30, shutdownLine)
 	go s.Shutdown("the test")
 	<-s.drained
 	time.Sleep(5 * lateGaps * lateGap) // as if the server had been kept from running
