@@ -133,7 +133,7 @@ func TestChecksOfManyServices(t *testing.T) {
 		began := s.zero.Truncate(time.Second) // when the supervisor began
 		for _, info := range s.sup.Status() {
 			late := info.LastErrorAt.Sub(began) % (DefaultInterval / moments)
-			if info.Failures != 1 || late > 200*time.Millisecond {
+			if info.Failures != 1 || late > 100*time.Millisecond {
 				t.Errorf("%s has %d failures, its check ended %v after its moment", info.Name, info.Failures, late)
 			}
 		}
