@@ -204,7 +204,9 @@ func TestLeftoverServes(t *testing.T) {
 	}
 	who := holder(leftover)
 	syscall.Kill(leader, syscall.SIGKILL)
-	want(t, "the first failure", d.WaitFailures("kv", 1).Why(), "signal: killed: "+heldBy(port, who))
+	if why := d.WaitFailures("kv", 1).Why(); !strings.HasSuffix(why, heldBy(port, who)) {
+		t.Errorf("the first failure, or on a slow machine the second: %q", why)
+	}
 	d.WaitStatus(`"starting"`)
 	stop := neverRunning(t, d, "kv")
 	want(t, "the next failure", d.WaitFailures("kv", 2).Why(), heldBy(port, who))
