@@ -282,7 +282,7 @@ func TestErrorsAsATable(t *testing.T) {
 	}
 }
 
-// The verbose status of a service that runs and of one that waits for its restart, as a reply and
+// The verbose status of a service that runs and a service in its back-off, as a reply and
 // as a table.
 func TestVerboseStatus(t *testing.T) {
 	t.Parallel()

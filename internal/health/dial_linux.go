@@ -13,9 +13,10 @@ type socket int
 // connect begins a connection to 127.0.0.1:port without waiting for its end. Package net would make
 // twice as many system calls, and wake a goroutine.
 //
-// Closing the socket sends RST, as load balancers do for their checks. That leaves no TIME_WAIT on
-// either side, which would keep the service from its port for a minute if the system had picked
-// that very port as the local one, so that the socket is connected to itself.
+// Closing the socket sends RST, as load balancers do for their checks, and leaves no TIME_WAIT on
+// either side. Before the service listens, the system may pick the service's port as the local
+// port, and the socket is connected to itself. A TIME_WAIT would then keep the service from its
+// port for a minute.
 func connect(port int) (io.ReadWriteCloser, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

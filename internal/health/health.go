@@ -37,9 +37,9 @@ var (
 // A Probe is one request to a service, which is healthy if it replies with status code 200 in time.
 // One goroutine calls Poll until the verdict is known, or calls Wait.
 //
-// The connection stays open until the service has sent its reply: for a second after the verdict,
-// and for one more after each piece that comes within the timeout. Then it is reset, so that neither
-// side keeps it in TIME_WAIT.
+// The connection stays open until the service has sent its reply, for a second after the verdict
+// and for another second after each piece that comes within the timeout. Then it is reset, so that
+// neither side keeps it in TIME_WAIT.
 type Probe struct {
 	port    int
 	path    string
@@ -53,8 +53,8 @@ type Probe struct {
 	left     time.Duration // how long blocking operations may still take
 	more     time.Time     // until then, each piece of the reply sets left to lingerTime
 
-	known   bool // the verdict is
-	verdict error
+	known   bool  // verdict is set
+	verdict error // nil if the service is healthy
 }
 
 type deadliner interface {

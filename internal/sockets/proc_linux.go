@@ -17,7 +17,8 @@ func findInProc(match func(socket) bool) (socket, error) {
 	return findIn("/proc/self/net/tcp", match)
 }
 
-// findIn is findInProc for the tables at path and path+"6". A machine without IPv6 lacks the latter.
+// findIn is findInProc for the tables at path and path+"6". A machine without IPv6 lacks the second
+// table.
 func findIn(path string, match func(socket) bool) (socket, error) {
 	for _, path := range []string{path, path + "6"} {
 		table, err := os.ReadFile(path)
