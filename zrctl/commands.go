@@ -48,7 +48,8 @@ func commandNames() (names []string) {
 	return names
 }
 
-// atOnce is how many names zrctl works on side by side. The daemon has places for 32 clients.
+// atOnce is how many names zrctl works on side by side. With 64 descriptors, the daemon has places
+// for 32 clients.
 const atOnce = 16
 
 // An answer is the last reply to the requests of a command, or the reason why there is none.
