@@ -2,9 +2,11 @@ package sockets
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -73,12 +75,36 @@ func tables(t *testing.T, test func(*testing.T, *Table)) {
 	t.Run("diag", func(t *testing.T) {
 		t.Parallel()
 		table := Open()
+		if table.diag == nil && lists() {
+			t.Fatal("this kernel has sock_diag, but it is not used")
+		}
 		if table.diag == nil {
 			t.Skip("this kernel has no sock_diag")
 		}
 		t.Cleanup(func() { syscall.Close(table.diag.fd) })
 		test(t, table)
 	})
+}
+
+// lists reports whether sock_diag lists the listeners of this machine.
+func lists() bool {
+	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, netlinkSockDiag)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(fd)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	all := request(1, netip.AddrPort{}, netip.AddrPort{})
+	binary.NativeEndian.PutUint16(all[6:], syscall.NLM_F_REQUEST|syscall.NLM_F_DUMP)
+	var reply [64]byte
+	if syscall.Sendto(fd, all, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}) == nil {
+		syscall.Recvfrom(fd, reply[:], 0)
+	}
+	return binary.NativeEndian.Uint16(reply[4:]) == sockDiagByFamily
 }
 
 func listen(t *testing.T, network, addr string) *net.TCPListener {

@@ -174,6 +174,9 @@ func TestHeld(t *testing.T) {
 	if got, ok := Open().Holder(inode); !ok || got.PID != child {
 		t.Errorf("the holder is %v, %v; want %d", got, ok, child)
 	}
+	if got, ok := Open().Holder(0); ok {
+		t.Errorf("%v holds a socket that nobody has", got)
+	}
 	if held, sure := new(Table).Held(inode, stranger, child); !held || !sure {
 		t.Errorf("one of two has it: held %v, sure %v", held, sure)
 	}

@@ -1,10 +1,12 @@
 package supervisor
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"testing"
 
+	"zr/internal/health"
 	"zr/internal/process"
 	"zr/internal/sockets"
 )
@@ -35,7 +37,8 @@ func (f *fakeTable) Blocker(int) (sockets.Holder, bool)    { return sockets.Hold
 func (f *fakeTable) Holder(uint32) (sockets.Holder, bool)  { return sockets.Holder{}, f.seen }
 
 // A listener that goes away while its owner is looked up belongs to no other process. A listener
-// whose owner cannot be seen is the service's, unless another process has it.
+// whose owner cannot be seen is the service's, unless another process has it. Another process is
+// named whatever it replied.
 func TestOwnerOfAListener(t *testing.T) {
 	t.Parallel()
 	starter, err := process.NewStarter(nil, os.Stderr, "")
@@ -47,25 +50,31 @@ func TestOwnerOfAListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Wait()
+	answered := errors.New("GET /health answered 404")
 	for _, c := range []struct {
 		table fakeTable
+		reply error
 		want  string
 	}{
-		{fakeTable{listeners: []uint32{0}}, "cannot probe: the answer on port 9200 comes from no listener"},
-		{fakeTable{listeners: []uint32{7, 0}}, "cannot probe: the listener on port 9200 has just changed"},
-		{fakeTable{listeners: []uint32{7, 8}}, "cannot probe: the listener on port 9200 has just changed"},
-		{fakeTable{listeners: []uint32{7, 7}}, "port 9200 is held by another process"},
-		{fakeTable{listeners: []uint32{7}, doubt: true}, ""},
-		{fakeTable{listeners: []uint32{7, 7}, doubt: true, seen: true}, "port 9200 is held by another process"},
+		{fakeTable{listeners: []uint32{0}}, nil, "cannot probe: the answer on port 9200 comes from no listener"},
+		{fakeTable{listeners: []uint32{7, 0}}, nil, "cannot probe: the listener on port 9200 has just changed"},
+		{fakeTable{listeners: []uint32{7, 8}}, nil, "cannot probe: the listener on port 9200 has just changed"},
+		{fakeTable{listeners: []uint32{7, 7}}, nil, "port 9200 is held by another process"},
+		{fakeTable{listeners: []uint32{7}, doubt: true}, nil, ""},
+		{fakeTable{listeners: []uint32{7, 7}, doubt: true, seen: true}, nil, "port 9200 is held by another process"},
+		{fakeTable{listeners: []uint32{7, 7}}, answered, "port 9200 is held by another process"},
+		{fakeTable{listeners: []uint32{0}}, answered, "GET /health answered 404"},
+		{fakeTable{listeners: []uint32{7}, doubt: true}, answered, "GET /health answered 404"},
+		{fakeTable{}, health.ErrNoVerdict, "cannot probe"},
 	} {
 		i := &instance{Process: p, table: &c.table}
 		i.pkg.Port = 9200
 		got := ""
-		if err := i.checkListener(); err != nil {
+		if err := i.judge(c.reply); err != nil {
 			got = err.Error()
 		}
 		if got != c.want {
-			t.Errorf("%+v: got %q, want %q", c.table, got, c.want)
+			t.Errorf("%+v, %v: got %q, want %q", c.table, c.reply, got, c.want)
 		}
 	}
 }
