@@ -9,8 +9,8 @@ import (
 	"zr/internal/supervisor"
 )
 
-// maxError bounds the text of an error in a reply.
-const maxError = 1 << 10
+// maxError bounds the text of an error in a reply: 1 KiB with the ellipsis that stands for the rest.
+const maxError = 1<<10 - len("…")
 
 // dispatch carries out the request line of a user. Only dispatch turns errors into replies.
 func (s *Server) dispatch(line []byte, user string) protocol.Reply {
@@ -46,18 +46,8 @@ func invalid(err error) protocol.Reply {
 
 func refused(why string) protocol.Reply { return protocol.Reply{Error: bounded(why, maxError)} }
 
-// bounded returns text as UTF-8 of at most limit bytes.
 func bounded(text string, limit int) string {
-	return cut(strings.ToValidUTF8(text, "\ufffd"), limit)
-}
-
-// cut returns at most limit bytes of text, whole runes. An ellipsis stands for the rest.
-func cut(text string, limit int) string {
-	const ellipsis = "…"
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit-len(ellipsis)], "") + ellipsis
+	return protocol.Clip(strings.ToValidUTF8(text, "\ufffd"), limit)
 }
 
 func outcome(port int, err error) protocol.Reply {

@@ -13,8 +13,8 @@ import (
 // logQueue is how many lines may wait for a slow reader of the log. Further lines are dropped.
 const logQueue = 1024
 
-// maxMessage bounds the length of a line.
-const maxMessage = 2 << 10
+// maxMessage bounds the length of a line: 2 KiB with an ellipsis.
+const maxMessage = 2<<10 - len("…")
 
 // A Logger writes lines of the form "daemon: …", each in one write. It never waits for their
 // reader. A stopped terminal, a full pipe or a closed one costs lines and nothing else.
@@ -63,10 +63,11 @@ func (l *Logger) Close() {
 
 type logWriter Logger
 
-// Write queues a message as one line. It escapes characters that are not printable.
+// Write queues a message as one line. It escapes characters that are not printable, which is slow
+// for a long message.
 func (l *logWriter) Write(p []byte) (int, error) {
-	text := cut(strings.TrimSuffix(string(p), "\n"), maxMessage) // before escaping, which is slow
-	line := cut(protocol.Printable(text), maxMessage)
+	text := protocol.Clip(strings.TrimSuffix(string(p), "\n"), maxMessage)
+	line := protocol.Clip(protocol.Printable(text), maxMessage)
 	select {
 	case l.lines <- []byte(line + "\n"):
 	default:

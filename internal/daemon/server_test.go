@@ -207,11 +207,11 @@ func TestLongErrors(t *testing.T) {
 		"a refusal":      serve(t, &fakeServices{}, func(net.Conn) (string, error) { return "", long }, 8),
 	} {
 		line := s.ask(t, `{"request":"start-service","name":"kv"}`+"\n")
-		want(t, about, line, `{"ok":false,"error":"x`+strings.Repeat("é", (maxError-4)/2)+"…\"}\n")
+		want(t, about, line, `{"ok":false,"error":"x`+strings.Repeat("é", (1<<10-4)/2)+"…\"}\n")
 	}
 	s := serve(t, &fakeServices{infos: []supervisor.Info{{Name: "kv", LastError: long.Error(), LastErrorAt: time.Now()}}}, anybody, 8)
 	line := s.ask(t, `{"request":"status","verbose":true}`+"\n")
-	if len(line) > maxError+200 || !strings.Contains(line, "ééé…, 0 s ago") {
+	if len(line) > 1<<10+200 || !strings.Contains(line, "ééé…, 0 s ago") {
 		t.Errorf("%d bytes: %s", len(line), line)
 	}
 }

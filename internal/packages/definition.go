@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"github.com/BurntSushi/toml"
+
+	"zr/internal/protocol"
 )
 
 // A definition holds the fields of a package.toml that the daemon needs.
@@ -72,7 +74,7 @@ func parseDefinition(data string) (definition, error) {
 		key = " (last key " + quote(parse.LastKey) + ")"
 	}
 	// The file can put names and values of any length into the message.
-	return d, fmt.Errorf("line %d%s: %s", parse.Position.Line, key, clip(parse.Message, maxMessage))
+	return d, fmt.Errorf("line %d%s: %s", parse.Position.Line, key, protocol.Clip(parse.Message, maxMessage))
 }
 
 func (d *definition) decode(data string) error {
@@ -227,5 +229,5 @@ func quote(v any) string {
 		}
 		return s
 	}
-	return strconv.Quote(clip(fmt.Sprint(v), maxQuote))
+	return strconv.Quote(protocol.Clip(fmt.Sprint(v), maxQuote))
 }

@@ -76,7 +76,9 @@ func (h *Home) load(name string) (Service, error) {
 	return s, nil
 }
 
-func packageName(name string) string { return "package '" + clip(name, protocol.MaxName) + "'" }
+func packageName(name string) string {
+	return "package '" + protocol.Clip(name, protocol.MaxName) + "'"
+}
 
 func notFound(name string) error {
 	return fmt.Errorf("%s not found", packageName(name))
@@ -125,12 +127,4 @@ func (h *Home) Eager(name string) (bool, error) {
 func plainName(s string) bool {
 	return len(s) <= maxFile && s != "." && filepath.IsLocal(s) && !strings.ContainsAny(s, `/\`) &&
 		strings.IndexFunc(s, unicode.IsControl) < 0
-}
-
-// clip returns the first n bytes of s, with an ellipsis for the rest.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }

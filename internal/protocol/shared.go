@@ -60,6 +60,14 @@ func Version() string {
 	return "(devel)"
 }
 
+// Clip returns the first n bytes of text, less an incomplete rune, and an ellipsis for the rest.
+func Clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
+}
+
 var unquote = strings.NewReplacer(`\\`, `\`, `\"`, `"`)
 
 // Printable makes text from a file, a process or a connection safe for a log and a terminal. It
