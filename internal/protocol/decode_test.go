@@ -29,6 +29,7 @@ func TestDecodeRequest(t *testing.T) {
 		{"not verbose", `{"request":"status","verbose":false}`, Request{Request: "status"}},
 		{"verbose of another type is ignored", `{"request":"status","verbose":"true"}`, Request{Request: "status"}},
 		{"as deep as allowed", nested(100), Request{Request: "ping"}},
+		{"brackets in a string", `{"a":"\"` + strings.Repeat("[", 200) + `","request":"ping"}`, Request{Request: "ping"}},
 		{"null verbose", `{"request":"status","verbose":null}`, Request{Request: "status"}},
 		{"verbose in another case", `{"request":"status","Verbose":true}`, Request{Request: "status"}},
 	} {
