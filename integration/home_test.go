@@ -17,6 +17,9 @@ import (
 
 func number(n int) *int { return &n }
 
+// patient is for a service that must not fail a check, although the machine may be busy.
+const patient = `health-timeout = "1m"`
+
 // A Home is a folder of packages of the fake service.
 type Home struct {
 	t   testing.TB
@@ -57,8 +60,11 @@ func (h *Home) Install(name string, b Behaviour, extra ...string) int {
 func (h *Home) InstallAt(name string, port int, b Behaviour, extra ...string) {
 	h.t.Helper()
 	keys := strings.Join(extra, "\n")
-	if b == (Behaviour{}) && !strings.Contains(keys, "start-timeout") {
+	if !strings.Contains(keys, "start-timeout") {
 		keys += "\nstart-timeout = \"1m\"" // the machine may be busy
+	}
+	if b.FlushOnTerm+b.ChildFlushes > 0 && !strings.Contains(keys, "stop-timeout") {
+		keys += "\nstop-timeout = \"1m\""
 	}
 	h.Write(fmt.Sprintf("store/%s/1.0.0/package.toml", name), fmt.Sprintf(
 		"name = %q\nversion = \"1.0.0\"\nbinary = \"fake\"\n[service]\nstart = \"fake --listen=:{port}\"\nport = %d\n%s\n",

@@ -73,7 +73,7 @@ var misbehaviours = []misbehaving{
 	{name: "not-found-later", then: &Behaviour{Status: "404 Not 200"}, fails: "GET /health answered 404"},
 	{name: "error-later", then: &Behaviour{Status: "500 Oops"}, fails: "GET /health answered 500"},
 	{name: "no-http-later", then: &Behaviour{Raw: "200 OK\r\n"}, fails: nonsense},
-	{name: "closes-its-port", b: Behaviour{DropAfter: 500}, fails: refused + "|" + closed},
+	{name: "closes-its-port", b: Behaviour{DropAfter: 3000}, fails: refused + "|" + closed},
 	{name: "crashes", b: Behaviour{CrashAfter: 3000}, fails: "exit status 3|" + refused + "|" + closed}, // a check may come first
 }
 
@@ -83,7 +83,7 @@ func TestHostileServices(t *testing.T) {
 	needFiles(t, 150)
 	h := newHome(t)
 	d := startDaemon(t, h, "-health-interval", "500ms")
-	d.MustStart("good", h.Install("good", Behaviour{}))
+	d.MustStart("good", h.Install("good", Behaviour{}, patient))
 	stop := d.watchGood()
 	atOnce := 16
 	if raceEnabled { // programs start slowly
@@ -120,8 +120,10 @@ func (d *Daemon) watchGood() (stop func()) {
 
 func (m misbehaving) play(d *Daemon) {
 	var keys []string
-	if !strings.HasPrefix(m.start, timeout) {
-		keys = append(keys, `start-timeout = "1m"`) // the machine may be busy
+	if strings.HasPrefix(m.start, timeout) {
+		keys = append(keys, `start-timeout = "10s"`)
+	} else if m.fails == "" {
+		keys = append(keys, patient)
 	}
 	port := d.Home.Install(m.name, m.b, keys...)
 	reply := d.Start(m.name)

@@ -44,7 +44,7 @@ var managers = []manager{
 		down:   []string{"sv", "-w", "30", "down", "./sv/zrd"},
 		kill:   []string{"sv", "kill", "./sv/zrd"},
 		crash:  []string{"sv", "quit", "./sv/zrd"},
-		end:    []string{"sv", "-w", "5", "force-shutdown", "./sv/zrd"},
+		end:    []string{"sv", "-w", "30", "force-shutdown", "./sv/zrd"},
 		signal: syscall.SIGHUP,
 	},
 	{

@@ -89,9 +89,9 @@ func TestNotifyReady(t *testing.T) {
 	if slices.Contains(m.Said(), "READY=1") {
 		t.Errorf("ready before the last eager service: %q", m.Said())
 	}
+	h.Behave("failing", Behaviour{}) // before it is given up
 	h.Behave("slow", Behaviour{})
 	m.Wait(t, "READY=1")
-	h.Behave("failing", Behaviour{})
 	m.Wait(t, "STATUS=3 services: 3 running")
 	d.Stop("kv")
 	m.Wait(t, "STATUS=2 services: 2 running")
@@ -110,7 +110,7 @@ func TestNotifyStopping(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, m := newHome(t), newManager(t)
-			port := h.Install("kv", Behaviour{IgnoreTerm: true})
+			port := h.Install("kv", Behaviour{IgnoreTerm: true}, `stop-timeout = "1m"`)
 			d := m.Run(t, h)
 			m.Wait(t, "READY=1")
 			d.MustStart("kv", port)
@@ -119,8 +119,7 @@ func TestNotifyStopping(t *testing.T) {
 			if pid := h.Last("kv", "start"); !alive(pid) {
 				t.Error("STOPPING=1 came after the last service had ended")
 			}
-			d.Signal(syscall.SIGTERM)
-			d.Signal(syscall.SIGTERM) // at once
+			h.Kill("kv")
 			d.WaitExit(0)
 			said := m.Said()
 			if n := len(slices.DeleteFunc(said, func(s string) bool { return s != "STOPPING=1" })); n != 1 {

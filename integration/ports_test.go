@@ -152,7 +152,7 @@ func TestPortTakenBetweenCheckAndBind(t *testing.T) {
 func TestPortTakenFromARunningService(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	port := h.Install("kv", Behaviour{DropAfter: 200})
+	port := h.Install("kv", Behaviour{DropAfter: 3000})
 	f := newIntruder(t, port, healthyAnswer)
 	held := heldBy(port, f.name)
 	d := startDaemon(t, h, "-health-interval", "4s")

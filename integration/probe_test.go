@@ -15,7 +15,7 @@ import (
 func TestChecksHarmNobody(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	port := h.Install("kv", Behaviour{Pieces: true})
+	port := h.Install("kv", Behaviour{Pieces: true}, patient)
 	d := startDaemon(t, h, "-health-interval", "100ms")
 	d.MustStart("kv", port)
 	eventually(t, "ten checks", func() bool { return len(h.Pids("kv", "get")) >= 10 })

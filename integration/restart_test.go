@@ -22,7 +22,7 @@ func TestExitsAreNoticedAtOnce(t *testing.T) {
 		sig syscall.Signal
 		why string
 	}{
-		"crash":      {Behaviour{CrashAfter: 3000}, 0, "exit status 3"},
+		"crash":      {Behaviour{}, syscall.SIGQUIT, "exit status 2"}, // as Go's runtime does
 		"killed":     {Behaviour{Grandchild: true}, syscall.SIGKILL, "signal: killed"},
 		"terminated": {Behaviour{}, syscall.SIGTERM, "signal: terminated"},
 		"flushed":    {Behaviour{FlushOnTerm: 10}, syscall.SIGTERM, "exit status 0"},
@@ -53,9 +53,9 @@ func TestExitsAreNoticedAtOnce(t *testing.T) {
 func TestGivenUpAfterFiveFailures(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	flap := h.Install("flap", Behaviour{CrashAfter: 2000}, `start-timeout = "1m"`)
+	flap := h.Install("flap", Behaviour{CrashAfter: 2000})
 	broken, steady := h.Install("broken", Behaviour{}), h.Install("steady", Behaviour{})
-	d := startDaemon(t, h)
+	d := startDaemon(t, h, "-health-interval", "1h") // a check might come before the news of an exit
 	d.MustStart("flap", flap)
 	d.MustStart("broken", broken)
 	d.MustStart("steady", steady)
@@ -129,7 +129,7 @@ func TestGraceOfARestart(t *testing.T) {
 func TestHungServiceDelaysNobody(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	hung, kv := h.Install("hung", Behaviour{}, `health-timeout = "5m"`), h.Install("kv", Behaviour{})
+	hung, kv := h.Install("hung", Behaviour{}, `health-timeout = "5m"`), h.Install("kv", Behaviour{}, patient)
 	d := startDaemon(t, h, "-health-interval", "200ms")
 	d.MustStart("hung", hung)
 	h.Behave("hung", Behaviour{Hang: true})

@@ -65,7 +65,7 @@ func TestRealServers(t *testing.T) {
 			t.Parallel()
 			need(t, server.program)
 			h := newHome(t)
-			port := h.InstallScript("real", header+server.script+"\n", `health = "/index.html"`)
+			port := h.InstallScript("real", header+server.script+"\n", `health = "/index.html"`, patient)
 			h.Write("store/real/1.0.0/index.html", strings.Repeat("x", server.page))
 			h.Write("store/real/1.0.0/app.py", "def app(environ, start):\n    start('200 OK', [])\n    return [b'ok']\n")
 			h.Write("store/real/1.0.0/asgi.py", asgi)

@@ -80,7 +80,7 @@ func TestWithoutCgroups(t *testing.T) {
 func TestHiddenService(t *testing.T) {
 	t.Parallel()
 	uid, h := spareUser(t)
-	port := h.InstallFor("kv", Behaviour{Undumpable: true, Grandchild: true})
+	port := h.InstallFor("kv", Behaviour{Undumpable: true, Grandchild: true}, patient)
 	d := startCommand(t, h, with(t, "hidepid", uid, daemonCommand(h, "-health-interval", "100ms")))
 	d.MustStart("kv", port)
 	wantChecks(t, h, "kv", 3)
@@ -103,7 +103,7 @@ func TestMainThreadExits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
-			port := h.Install("kv", b)
+			port := h.Install("kv", b, patient)
 			d := startWithoutCgroups(t, h, "-health-interval", "100ms")
 			d.MustStart("kv", port)
 			eventually(t, "the end of the main thread", func() bool {

@@ -50,7 +50,7 @@ func TestShutdownStopsSideBySide(t *testing.T) {
 	names := []string{"a", "b", "c"}
 	d := startDaemon(t, h)
 	for _, name := range names {
-		d.MustStart(name, h.Install(name, Behaviour{FlushOnTerm: 3000}))
+		d.MustStart(name, h.Install(name, Behaviour{IgnoreTerm: true}, `stop-timeout = "1m"`))
 	}
 	h.Install("late", Behaviour{})
 	d.Signal(syscall.SIGTERM)
@@ -58,33 +58,36 @@ func TestShutdownStopsSideBySide(t *testing.T) {
 		h.WaitEvent(name, "term")
 	}
 	for _, name := range names {
-		if h.Last(name, "flushed") != 0 {
+		if !alive(h.Last(name, "start")) {
 			t.Errorf("%s ended before all got SIGTERM", name)
 		}
 	}
 	want(t, "a start", d.Start("late"), errorLine("the daemon is shutting down"))
 	want(t, "a start of a service that is being stopped", d.Start("a"), errorLine("the daemon is shutting down"))
+	for _, name := range names {
+		h.Kill(name)
+	}
 	d.WaitExit(0)
 	if starts := h.Pids("late", "start"); len(starts) > 0 {
 		t.Errorf("late was started: processes %v", starts)
 	}
 }
 
-// The second signal kills services that are still flushing.
+// The second signal kills services that have not ended.
 func TestSecondSignalKillsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, signals := range [][2]syscall.Signal{{syscall.SIGTERM, syscall.SIGTERM}, {syscall.SIGINT, syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGINT}} {
 		t.Run(fmt.Sprint(signals), func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
-			port := h.Install("kv", Behaviour{FlushOnTerm: 4000})
+			port := h.Install("kv", Behaviour{IgnoreTerm: true}, `stop-timeout = "10m"`)
 			d := startDaemon(t, h)
 			d.MustStart("kv", port)
 			d.Signal(signals[0])
 			h.WaitEvent("kv", "term")
 			d.Signal(signals[1])
 			d.WaitExit(0)
-			if h.Last("kv", "flushed") != 0 || alive(h.Last("kv", "start")) {
+			if alive(h.Last("kv", "start")) {
 				t.Error("the second signal did not kill")
 			}
 		})

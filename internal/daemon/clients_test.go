@@ -48,6 +48,7 @@ func TestLastPlace(t *testing.T) {
 	waiting := s.starting(t, services, places-1)
 	for range 200 {
 		s.wantPong(t, "a ping in the last place")
+		eventually(t, "the free place", func() bool { return s.openConns() == places-1 })
 	}
 	waiting = append(waiting, s.starting(t, services, 1)...)
 	want(t, "a ping without a place", s.ask(t, pingLine), `{"ok":false,"error":"too many clients are connected"}`+"\n")

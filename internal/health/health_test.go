@@ -140,11 +140,15 @@ func TestProbeRequest(t *testing.T) {
 
 func TestProbeRefused(t *testing.T) {
 	t.Parallel()
+	syscall.ForkLock.RLock() // a child that is forked now would keep the port open
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err == nil {
+		l.Close()
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
 	want(t, probe(t.Context(), l.Addr().(*net.TCPAddr).Port, "/", timeout), "connection refused")
 }
 

@@ -53,6 +53,8 @@ func TestPeerUIDClosed(t *testing.T) {
 	t.Parallel()
 	for _, linger := range []int{-1, 0} { // 0: the client resets the connection
 		tables(t, func(t *testing.T, table *Table) {
+			syscall.ForkLock.RLock() // a child that is forked now would keep the client open
+			defer syscall.ForkLock.RUnlock()
 			client, server := connect(t, listen(t, "tcp", "127.0.0.1:0"))
 			client.SetLinger(linger)
 			client.Close()
