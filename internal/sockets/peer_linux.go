@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +56,7 @@ func (t *Table) findPeer(client, server netip.AddrPort) (socket, error) {
 	if t.diag != nil {
 		return t.diag.find(client, server)
 	}
-	return findInProc(func(s socket) bool { return s.local == client && s.remote == server && s.isConnected() })
+	return findIn(procTable, func(s socket) bool { return s.local == client && s.remote == server && s.isConnected() })
 }
 
 // addrPort returns the address of a TCP socket. Mapped IPv6 addresses become IPv4 addresses.
@@ -80,19 +79,10 @@ func (s socket) isConnected() bool {
 func isOpen(conn *net.TCPConn) bool {
 	var state byte
 	control(conn, func(fd int) {
-		info, err := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO)
-		if err == nil {
-			state = firstByte(info)
-		}
+		info, _ := syscall.GetsockoptInet4Addr(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO) // its first 4 bytes
+		state = info[0]
 	})
 	return state == established || state == closeWait
-}
-
-// firstByte returns the byte of n that comes first in memory.
-func firstByte(n int) byte {
-	var b [4]byte
-	binary.NativeEndian.PutUint32(b[:], uint32(n))
-	return b[0]
 }
 
 // overflowUID returns the user id that the kernel shows for users who are unknown in this process's

@@ -126,7 +126,7 @@ func connecting(t *testing.T) (client, server netip.AddrPort) {
 		}
 		t.Cleanup(func() { syscall.Close(fd) })
 		syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
-		if info, _ := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO); firstByte(info) == synSent {
+		if info, _ := syscall.GetsockoptInet4Addr(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO); info[0] == synSent {
 			name, err := syscall.Getsockname(fd)
 			if err != nil {
 				t.Fatal(err)

@@ -11,14 +11,11 @@ import (
 	"strings"
 )
 
-// findInProc returns the first row of /proc/self/net/tcp or tcp6 that match accepts, or
-// fs.ErrNotExist. /proc/net would be missing under systemd's ProcSubset=pid.
-func findInProc(match func(socket) bool) (socket, error) {
-	return findIn("/proc/self/net/tcp", match)
-}
+// procTable would be missing under systemd's ProcSubset=pid as /proc/net/tcp.
+const procTable = "/proc/self/net/tcp"
 
-// findIn is findInProc for the tables at path and path+"6". A machine without IPv6 lacks the second
-// table.
+// findIn returns the first row that match accepts in the tables at path and path+"6", or
+// fs.ErrNotExist. A machine without IPv6 lacks the second table.
 func findIn(path string, match func(socket) bool) (socket, error) {
 	for _, path := range []string{path, path + "6"} {
 		table, err := os.ReadFile(path)

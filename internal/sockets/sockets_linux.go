@@ -52,7 +52,7 @@ func (t *Table) Listener(port int) (inode uint32, err error) {
 	if t.diag != nil {
 		s, err = t.diag.find(addr, noPeer)
 	} else {
-		s, err = findInProc(func(s socket) bool { return s.listensOn(addr) })
+		s, err = findIn(procTable, func(s socket) bool { return s.listensOn(addr) })
 	}
 	if err == nil && s.state != listening {
 		err = fs.ErrNotExist
@@ -102,15 +102,13 @@ var reading sync.Mutex
 // Holder returns a process that has a socket open. It reads all of /proc, which takes milliseconds,
 // so it is meant for errors only. Only root sees the processes of other users.
 func (t *Table) Holder(inode uint32) (Holder, bool) {
-	reading.Lock()
-	defer reading.Unlock()
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		if held, _ := held(inode, pid); held {
+		if held, _ := t.Held(inode, pid); held {
 			comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 			return Holder{pid, strings.TrimSuffix(string(comm), "\n")}, true
 		}
@@ -124,10 +122,6 @@ func (t *Table) Holder(inode uint32) (Holder, bool) {
 func (t *Table) Held(inode uint32, pids ...int) (isHeld, sure bool) {
 	reading.Lock()
 	defer reading.Unlock()
-	return held(inode, pids...)
-}
-
-func held(inode uint32, pids ...int) (isHeld, sure bool) {
 	sure = true
 	for _, pid := range pids {
 		held, known := holds(fmt.Sprintf("/proc/%d/fd", pid), inode)
