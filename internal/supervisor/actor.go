@@ -32,7 +32,6 @@ type service struct {
 	proc      Process
 	pkg       packages.Service
 	read      bool               // pkg was read since the service was started
-	executed  bool               // the program of this run was executed
 	ctx       context.Context    // of the probes of this run
 	endProbes context.CancelFunc // ends ctx
 	startedAt time.Time
@@ -40,7 +39,8 @@ type service struct {
 	retryAt   time.Time     // when the back-off ends
 	startLeft time.Duration // the rest of the start timeout
 	misses    int           // tolerated failed checks in a row
-	lastProbe error         // the result of the last probe of a start
+	exited    bool          // a check found that the process has exited
+	lastProbe error         // the result of the last probe of a start; first errNotExecuted
 
 	eager    bool // started with the daemon: its first start is retried like a restart
 	first    bool // not healthy yet since the service was started
@@ -250,9 +250,12 @@ func (s *service) endAttempt() {
 // errTimeout begins the reply to a start after which the service did not become healthy.
 var errTimeout = errors.New("health check timeout")
 
+// errNotExecuted ends that reply if the stage still waits for the program.
+var errNotExecuted = errors.New("its program could not be read yet; the disk may not answer")
+
 // stuckError is the error about a process that SIGKILL did not end.
 func (s *service) stuckError() error {
-	return fmt.Errorf("service '%s': process %d is still there %s after SIGKILL, stuck in the kernel or not the daemon's to kill",
+	return fmt.Errorf("service '%s': process %d or one that it started is still there %s after SIGKILL, stuck in the kernel or not the daemon's to kill",
 		s.name, s.proc.Pid(), killTimeout)
 }
 

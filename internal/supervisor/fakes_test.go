@@ -136,6 +136,7 @@ type proc struct {
 	deaf     bool          // ignores SIGTERM
 	slow     time.Duration // from SIGTERM to its exit
 	immortal bool          // survives SIGKILL
+	leftover bool          // something that it started survives SIGKILL: Wait does not return
 
 	lives  bool
 	dead   chan struct{} // closed when it has exited
@@ -191,6 +192,8 @@ func (p *proc) exitLocked(how string) {
 		p.lives = false
 		close(p.dead)
 		p.sim.noteLocked("exit %d: %s", p.pid, how)
-		p.exited <- how
+		if !p.leftover {
+			p.exited <- how
+		}
 	}
 }

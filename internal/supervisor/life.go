@@ -61,7 +61,7 @@ func (m spawnedMsg) deliver(s *service) {
 	}
 	s.proc = m.proc
 	s.startedAt = time.Now()
-	s.lastProbe, s.executed = nil, false
+	s.lastProbe, s.exited = errNotExecuted, false
 	s.ctx, s.endProbes = context.WithCancel(context.Background())
 	go s.awaitExit(s.run, s.proc, s.pkg.Port)
 	if !s.wanted {
@@ -79,7 +79,7 @@ func (m executedMsg) deliver(s *service) {
 	if m.run != s.run || s.state != starting {
 		return
 	}
-	s.executed = true
+	s.lastProbe = nil
 	if s.first {
 		s.sup.log.Printf("started service '%s' on port %d", s.name, s.pkg.Port)
 	} else {
@@ -124,7 +124,11 @@ func (m probedMsg) deliver(s *service) {
 	}
 	var foreign *ForeignError
 	switch {
-	case m.err != nil && s.proc != nil && s.proc.Exited(): // that is why, and is reported next
+	case m.err != nil && s.proc != nil && s.proc.Exited(): // that is why; exitedMsg reports it soon
+		if s.state == running {
+			s.exited = true
+			s.arm(killTimeout)
+		}
 	case s.state == running:
 		s.checked(m.err)
 	case s.state != starting:
@@ -183,9 +187,12 @@ func (s *service) deadline(late bool) {
 	case starting:
 		s.startStep(late)
 	case running:
-		if late { // the service may have been paused too
+		switch {
+		case late: // the service may have been paused too
 			s.watch()
-		} else {
+		case s.exited:
+			s.fail("it exited, but a process that it started is still there")
+		default:
 			c := s.check()
 			go func() { c.report(c.proc.Ask().Wait(c.ctx)) }()
 		}
@@ -212,10 +219,7 @@ func (s *service) startStep(late bool) {
 		return
 	}
 	err := errTimeout
-	switch {
-	case !s.executed:
-		err = fmt.Errorf("%w: its program could not be read yet; the disk may not answer", errTimeout)
-	case s.lastProbe != nil:
+	if s.lastProbe != nil {
 		err = fmt.Errorf("%w: %w", errTimeout, s.lastProbe)
 	}
 	s.startFailed(err, err.Error())

@@ -3,6 +3,8 @@ package supervisor
 import (
 	"testing"
 	"time"
+
+	"zr/internal/health"
 )
 
 // undying brings kv up with a process that survives SIGKILL.
@@ -15,7 +17,7 @@ func undying(s *simulation) *proc {
 // A process that SIGKILL does not end is an error for every client that waits for it, and delays no
 // other service. It is listed until it ends.
 func TestStopOfAStuckProcess(t *testing.T) {
-	const stuckError = "service 'kv': process 101 is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill"
+	const stuckError = "service 'kv': process 101 or one that it started is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill"
 	simulate(t, func(s *simulation) {
 		s.install("db", 9300)
 		p := undying(s)
@@ -85,6 +87,25 @@ func TestStuckInAShutdown(t *testing.T) {
 		s.expect("10s shutdown: error: service 'kv'…")
 		s.start("kv")
 		s.expect("start kv: error: the daemon is shutting down")
+	})
+}
+
+// A process exits, but something that it started survives SIGKILL. That is a failure, although the end
+// of the run is never reported.
+func TestExitedWithAStuckChild(t *testing.T) {
+	simulate(t, func(s *simulation) {
+		p := s.up("kv")
+		s.set(func() { p.leftover, p.ill = true, health.ErrRefused })
+		p.exit("signal: killed")
+		s.at(DefaultInterval + killTimeout)
+		if info := s.info("kv"); info.Failures != 1 {
+			t.Errorf("the exit is no failure: %+v", info)
+		}
+		s.at(time.Minute)
+		why := s.info("kv").LastError
+		s.set(func() { p.exited <- "signal: killed" })
+		s.at(2 * time.Minute)
+		s.onlyFailed("kv", why)
 	})
 }
 
