@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -43,8 +44,7 @@ var managerVars = []string{"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
 
 // NewStarter returns a Starter whose processes have the given standard output (nil is the null
 // device) and standard error or, if logs is not empty, append both to the file logs/NAME.log. It
-// lives as long as the program, and changes the program's own state: inherited descriptors are
-// closed on exec, and signals that were ignored are received and dropped instead.
+// lives as long as the program, whose inherited descriptors it makes close on exec.
 func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -58,7 +58,6 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 		return slices.Contains(managerVars, name)
 	})
 	closeOnExec()
-	catchIgnored()
 	s := &Starter{
 		null: null, stdout: stdout, stderr: stderr, logs: logs, env: env, jobs: make(chan func()),
 	}
@@ -69,7 +68,7 @@ func NewStarter(stdout, stderr *os.File, logs string) (*Starter, error) {
 // run starts all processes on one thread that never ends: on Linux the parent-death signal is sent
 // when the thread that forked ends.
 func (s *Starter) run() {
-	ownThread()
+	runtime.LockOSThread()
 	for job := range s.jobs {
 		job()
 	}
@@ -153,14 +152,16 @@ func (p *Process) Pid() int { return p.leader.Pid }
 // ends by itself.
 func (p *Process) Executed() error { return p.executed() }
 
-// Terminate sends SIGTERM to the whole group. It may be called at any time and from any goroutine.
-// After the leader has been reaped it does nothing, as another process may have its number.
+// Terminate sends SIGTERM and SIGCONT to the whole group. It may be called at any time and from any
+// goroutine. After the leader has been reaped it does nothing, as another process may have its
+// number.
 func (p *Process) Terminate() {
 	p.asked.Store(true)
 	p.signal(syscall.SIGTERM)
 }
 
-// Kill is Terminate with SIGKILL. It also kills every process in the cgroup, if there is one.
+// Kill sends SIGKILL as Terminate sends SIGTERM, and kills every process in the cgroup, if there is
+// one.
 func (p *Process) Kill() {
 	p.killed.Store(true)
 	p.signal(syscall.SIGKILL)

@@ -2,51 +2,25 @@ package process
 
 import (
 	"os"
-	"os/signal"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
 )
 
-// sigset returns the kernel's SIG_SETMASK and the size of its signal sets.
-func sigset() (setmask, size uintptr) {
+// resetSignals unblocks all signals on this thread and ignores none. The program that is executed
+// next would inherit both.
+func resetSignals() {
+	setmask, size := uintptr(2), uintptr(8) // SIG_SETMASK, and the size of the kernel's signal sets
 	if strings.HasPrefix(runtime.GOARCH, "mips") {
-		return 3, 16
+		setmask, size = 3, 16
 	}
-	return 2, 8
-}
-
-// ownThread locks the calling goroutine to its thread and unblocks all signals on it. A child
-// inherits the signal mask of the thread that forks it, and the daemon's parent may have blocked
-// some.
-func ownThread() {
-	runtime.LockOSThread()
-	var none [16]byte
-	how, size := sigset()
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(&none)), 0, size, 0, 0)
-}
-
-// catchIgnored receives and drops the signals that this process was started to ignore (by nohup,
-// for example). A service would inherit an ignored signal across exec, but not a handler.
-func catchIgnored() {
-	status, _ := os.ReadFile("/proc/self/status")
-	_, rest, _ := strings.Cut(string(status), "\nSigIgn:\t")
-	line, _, _ := strings.Cut(rest, "\n")
-	mask, _ := strconv.ParseUint(line[max(len(line)-16, 0):], 16, 64)
-	for n := 1; n <= 64; n++ {
-		switch {
-		case mask&(1<<(n-1)) == 0:
-		case n >= 32 && n <= 34: // package signal leaves these to C libraries
-			var action [64]byte // the kernel's sigaction on any processor; zero is SIG_DFL
-			_, size := sigset()
-			syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n),
-				uintptr(unsafe.Pointer(&action)), 0, size, 0, 0)
-		default:
-			signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
-		}
+	var zero [64]byte // the empty set, and the kernel's sigaction with SIG_DFL, on any processor
+	at := uintptr(unsafe.Pointer(&zero))
+	for n := uintptr(1); n <= 8*size; n++ {
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, at, 0, size, 0, 0)
 	}
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, setmask, at, 0, size, 0, 0)
 }
 
 // awaitExit waits until the leader is a zombie, and returns nil. If there is a pidfd, the goroutine

@@ -9,6 +9,4 @@ func attributes() *syscall.SysProcAttr { return nil }
 func (p *Process) send(syscall.Signal) { p.leader.Kill() }
 func (p *Process) alone() bool         { return true }
 func groupLives(int) bool              { return false }
-func ownThread()                       {}
-func catchIgnored()                    {}
 func closeOnExec()                     {}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,10 +19,13 @@ import (
 // runtime until the new process has executed its program, which can take hours if the disk does not
 // answer. So zrd executes itself, as its own program is in memory, and only the stage waits for the
 // disk when it executes the service. It reports through a pipe, which is closed on exec: a byte
-// before it executes the program, and the reason if that fails.
+// before it executes the program, and the reason if that fails. Until then its standard error is the
+// null device, as Go's runtime prints pages when it cannot make a thread.
 const (
 	stageName   = "zrd-stage"
-	stagePipe   = 3
+	stagePipe   = 3 // descriptors
+	stageOut    = 4 // the service's standard output
+	stageErr    = 5
 	stageReady  = "+"
 	prSetParent = 1 // PR_SET_PDEATHSIG
 )
@@ -33,7 +37,9 @@ func Stage() {
 		return
 	}
 	runtime.LockOSThread() // the thread that sets the parent-death signal must execute the program
-	syscall.CloseOnExec(stagePipe)
+	for fd := stagePipe; fd <= stageErr; fd++ {
+		syscall.CloseOnExec(fd)
+	}
 	pipe := os.NewFile(stagePipe, "stage")
 	fmt.Fprint(pipe, execute(pipe, os.Args[1], os.Args[2], os.Args[3], os.Args[4:]))
 	os.Exit(1)
@@ -51,17 +57,19 @@ func execute(pipe io.Writer, parent, dir, log string, argv []string) error {
 	if err := os.Chdir(dir); err != nil {
 		return err
 	}
+	stdout, stderr := stageOut, stageErr
 	if log != "" {
 		f, err := openLog(log)
 		if err != nil {
 			return err
 		}
-		for fd := 1; fd <= 2; fd++ {
-			if err := syscall.Dup3(int(f.Fd()), fd, 0); err != nil {
-				return err
-			}
-		}
+		defer f.Close()
+		stdout, stderr = int(f.Fd()), int(f.Fd())
 	}
+	if err := cmp.Or(syscall.Dup3(stdout, 1, 0), syscall.Dup3(stderr, 2, 0)); err != nil {
+		return err
+	}
+	resetSignals()
 	io.WriteString(pipe, stageReady)
 	return explain(argv[0], syscall.Exec(argv[0], argv, os.Environ()))
 }
@@ -85,7 +93,7 @@ func (s *Starter) fork(c Command) (*Process, error) {
 	defer w.Close()
 	daemon := strconv.Itoa(os.Getpid())
 	argv := append([]string{stageName, daemon, c.Dir, s.logOf(c.Name), c.Path}, c.Args...)
-	attr := &os.ProcAttr{Env: s.env, Files: []*os.File{s.null, s.stdout, s.stderr, w}}
+	attr := &os.ProcAttr{Env: s.env, Files: []*os.File{s.null, s.null, s.null, w, s.stdout, s.stderr}}
 	began := time.Now()
 	p := &Process{executed: sync.OnceValue(func() error {
 		err := stageReport(r)
@@ -115,7 +123,7 @@ func stageReport(r *os.File) error {
 	case why != "":
 		return errors.New(why)
 	case !ready:
-		return errors.New("the stage that executes it ended early")
+		return errors.New("its process ended before it could execute the program: processes or memory may have run out")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 // Stage does nothing: there are stages on Linux only.
 func Stage() {}
 
+// fork starts a process, which inherits the signals that the daemon blocks or ignores.
 func (s *Starter) fork(c Command) (*Process, error) {
 	files := []*os.File{s.null, s.stdout, s.stderr}
 	if path := s.logOf(c.Name); path != "" {
