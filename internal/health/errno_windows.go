@@ -14,6 +14,8 @@ const (
 // WSAENOBUFS, WSAEADDRNOTAVAIL.
 var shortages = []error{syscall.Errno(10024), syscall.Errno(10055), syscall.Errno(10049)}
 
+func closeWrite(fd uintptr) { syscall.Shutdown(syscall.Handle(fd), syscall.SHUT_WR) }
+
 func abort(fd uintptr) {
 	syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 }

@@ -39,7 +39,7 @@ var (
 //
 // The connection stays open until the service has sent its reply, for a second after the verdict
 // and for another second after each piece that comes within the timeout. Then it is reset, so that
-// neither side keeps it in TIME_WAIT.
+// the service does not keep it in TIME_WAIT.
 type Probe struct {
 	port    int
 	path    string
@@ -59,6 +59,7 @@ type Probe struct {
 
 type deadliner interface {
 	io.ReadWriteCloser
+	syscall.Conn
 	SetDeadline(time.Time) error
 }
 
@@ -198,7 +199,9 @@ func (p *Probe) hungUp() bool {
 	}
 }
 
-// linger reads the rest of the reply and closes the connection.
+// linger reads the rest of the reply and closes the connection. A service that has sent its whole
+// reply and waits for another request reads the end of the input, not ECONNRESET, which it may log or
+// not survive.
 func (p *Probe) linger() {
 	if p.block(); p.conn == nil {
 		return
@@ -209,7 +212,10 @@ func (p *Probe) linger() {
 		if !whole && p.reply.whole() {
 			whole, p.more, p.left = true, time.Time{}, hangUpTime
 		}
-		if p.reply.readFrom(timed{p}) != nil {
+		if err := p.reply.readFrom(timed{p}); err != nil {
+			if raw, e := p.blocking.SyscallConn(); whole && err != io.EOF && e == nil {
+				raw.Control(closeWrite)
+			}
 			return
 		}
 	}
