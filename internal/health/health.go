@@ -18,7 +18,7 @@ const (
 	// fail with EPIPE.
 	lingerTime = time.Second
 	// A service that has sent as much as its Content-Length says may take this long to hang up.
-	hangUpTime = 50 * time.Millisecond
+	hangUpTime = 20 * time.Millisecond
 
 	// The time of a probe is counted in steps. A step that ends more than late too late is not
 	// counted: the daemon or the machine was paused.
