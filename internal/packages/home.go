@@ -11,13 +11,13 @@ import (
 )
 
 // A read from a disk that does not answer blocks a thread without limit. So each name has at most
-// one read at a time, and there are at most maxReads, of which maxQuick have begun within slowRead:
-// reads that wait for a disk keep no other from theirs. No caller waits for a read longer than
-// readLimit.
+// one read at a time, and there are at most maxReads. At most maxQuick begin within slowRead, so
+// that a disk that answers is read by few threads. Beside the most reads that hang, another begins
+// within 3 s. A caller waits at most readLimit until its read begins, and as long for the read.
 const (
 	maxReads  = 256
 	maxQuick  = 8
-	slowRead  = time.Second
+	slowRead  = 100 * time.Millisecond
 	readLimit = 10 * time.Second
 )
 

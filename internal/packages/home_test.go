@@ -97,6 +97,10 @@ func TestStuckHome(t *testing.T) {
 		if n := reads.Load(); n != maxQuick {
 			t.Errorf("%d reads begin at once", n)
 		}
+		began := time.Now()
+		if err := read(); err != nil || time.Since(began) > 3*time.Second {
+			t.Errorf("behind 100 that hang: %v after %v", err, time.Since(began))
+		}
 		time.Sleep(time.Minute)
 		if err := read(); err != nil || reads.Load() != 100 {
 			t.Errorf("beside %d of 100: %v", reads.Load(), err)
