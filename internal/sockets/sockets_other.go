@@ -27,14 +27,20 @@ func IsForeign(*net.TCPListener) bool { return false }
 // Listener returns ErrUnknown.
 func (*Table) Listener(int) (uint32, error) { return 0, ErrUnknown }
 
-// Blocker reports whether the port is in use. The holder is unknown.
+// Blocker reports whether the port is in use. The holder is unknown. The BSDs let a socket listen on
+// 127.0.0.1 beside one that listens on all addresses, so Blocker tries both.
 func (*Table) Blocker(port int) (Holder, bool) {
 	const wsaEADDRINUSE = syscall.Errno(10048) // of Windows, which never returns EADDRINUSE
-	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		l.Close()
+	for _, host := range []string{"127.0.0.1", ""} {
+		l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", host, port))
+		if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE) {
+			return Holder{}, true
+		}
+		if err == nil {
+			l.Close()
+		}
 	}
-	return Holder{}, errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, wsaEADDRINUSE)
+	return Holder{}, false
 }
 
 // Holder finds no process.
