@@ -101,8 +101,8 @@ func (c *call) unknown(name string) bool {
 }
 
 // find looks for the receipt of a package in the home that zrd would have if it were started from
-// here without -home. The daemon's home may be another. there: it has the receipt. lacks: it has
-// not, or no package can have this name. Neither is true if the home cannot be read.
+// here without -home. The daemon's home may be another. there means that the home has the receipt,
+// lacks that it has not, or that the name is invalid. Neither is true if the home cannot be read.
 func find(name string) (path string, there, lacks bool) {
 	home, _ := protocol.DefaultHome()
 	modules := filepath.Join(home, "modules")

@@ -11,7 +11,6 @@ import (
 	"zr/internal/protocol"
 )
 
-// Exit statuses.
 const (
 	exitOK       = 0
 	exitNotOK    = 1 // a reply has "ok":false, or a service that status was asked for is not running

@@ -22,7 +22,7 @@ const (
 var colors = map[string]string{"starting": "33", "running": "32", "failed": "31"}
 
 // makeTable returns a table of services. If width, that of the terminal, is not 0, the last error
-// is cut so that a row takes one line, or two if one has little room left.
+// is cut so that a row takes one line, or two lines on a narrow terminal.
 func makeTable(services []protocol.Service, verbose bool, width int, color bool) string {
 	if len(services) == 0 {
 		return "no services\n"

@@ -86,7 +86,7 @@ func run(opts options) error {
 	system := supervisor.NewSystem(home, starter, table)
 	services := supervisor.New(system, logger.Logger, opts.interval)
 	server := daemon.NewServer(listener, services, logger, allow, maxConns())
-	go obey(ends, server, services)
+	go endOnSignals(ends, server, services)
 	demo := make(chan error, 1)
 	if opts.demo {
 		go func() { demo <- runDemo(server, services, listener.Addr().String()) }()
@@ -155,8 +155,8 @@ func endSignals() <-chan os.Signal {
 	return ends
 }
 
-// obey ends the daemon at the first signal, and without grace at the second.
-func obey(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
+// endOnSignals ends the daemon at the first signal, and without grace at the second.
+func endOnSignals(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
 	sig := <-ends
 	go server.Shutdown(signalNames[sig])
 	<-ends

@@ -47,7 +47,7 @@ func TestAllow(t *testing.T) {
 			t.Errorf("-allow %s: got %q, want %q", spec, got, want)
 		}
 	}
-	const cannotTell = "permission denied: cannot tell who is asking: the system does not tell whose a socket is (zrd -allow any serves everybody on this machine)"
+	const cannotTell = "permission denied: cannot tell who is asking: the system does not tell the owner of a socket (zrd -allow any serves everybody on this machine)"
 	for _, spec := range []string{"any", "self", "12345"} {
 		judge(spec, own, "")
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// reserve is how many places shrink takes away. A restart needs seven descriptors.
+// reserve is by how many clients shrink lowers the number of places. A restart needs seven descriptors.
 const reserve = 10
 
 // clients is a set of clients with a limited number of places.
@@ -23,7 +23,7 @@ type clients struct {
 	places int // most, or less after shrink
 	open   map[*client]struct{}
 	silent []*client // the longest silent first; input may have arrived from some
-	ending bool      // the server is ending: see patience
+	ending bool      // the server is ending: see expireIn
 }
 
 // A client is one connection with a place. leave closes both.
@@ -97,8 +97,8 @@ func (c *client) setSilent(silent bool) {
 	}
 }
 
-// patience sets the deadline of c for everything that it reads and writes from now on.
-func (c *client) patience(d time.Duration) {
+// expireIn sets the deadline of c for everything that it reads and writes from now on.
+func (c *client) expireIn(d time.Duration) {
 	c.set.mu.Lock()
 	defer c.set.mu.Unlock()
 	if c.set.ending {
@@ -116,7 +116,7 @@ func (cs *clients) shrink() {
 	cs.makeRoom()
 }
 
-// endSoon shortens the deadline of each client to endTimeout, now and in later calls of patience.
+// endSoon shortens the deadline of each client to endTimeout, now and in later calls of expireIn.
 func (cs *clients) endSoon() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -45,7 +45,7 @@ type Server struct {
 	allow    Judge
 	lines    *protocol.LineReader
 	clients  *clients
-	refused  *clients // clients that have got their only reply, from the accept loop
+	refused  *clients // clients that have got their only reply and need only hang up
 	handlers sync.WaitGroup
 	pings    chan chan struct{} // holds at most one; the accept loop closes what Ping sends
 
@@ -53,7 +53,7 @@ type Server struct {
 	ending   chan struct{} // closed when Shutdown begins
 	drained  chan struct{} // closed when all services are gone
 	closed   chan struct{} // closed when the listener is closed
-	stuck    error         // the result of Shutdown; read it after drained
+	result   error         // of Shutdown; read it after drained
 }
 
 // NewServer returns a Server that serves at most maxConns clients of l at once. It calls allow once
@@ -83,7 +83,7 @@ func (s *Server) Serve() error {
 	s.clients.endSoon()
 	s.refused.endSoon()
 	s.handlers.Wait()
-	return s.stuck
+	return s.result
 }
 
 // Shutdown ends all services and then Serve. The first call logs why and does it. Every call
@@ -93,12 +93,12 @@ func (s *Server) Shutdown(why string) error {
 	s.shutdown.Do(func() {
 		s.log.Print(why)
 		close(s.ending)
-		s.stuck = s.services.Shutdown()
+		s.result = s.services.Shutdown()
 		close(s.drained)
 		s.interrupt()
 	})
 	<-s.closed
-	return s.stuck
+	return s.result
 }
 
 // Ending is closed when the first Shutdown begins.
@@ -185,7 +185,7 @@ func (s *Server) refuse(conn *net.TCPConn, why error) {
 // line in time or hangs up.
 func (s *Server) serve(c *client, user string) {
 	defer c.leave()
-	c.patience(lineTimeout)
+	c.expireIn(lineTimeout)
 	line, more, err := s.lines.ReadLine(c)
 	var reply protocol.Reply
 	switch {
@@ -196,13 +196,13 @@ func (s *Server) serve(c *client, user string) {
 	default:
 		return
 	}
-	c.patience(writeTimeout)
+	c.expireIn(writeTimeout)
 	if _, err := c.Write(protocol.EncodeLine(reply)); err != nil {
 		s.log.Complainf("connection error: %v", err)
 		return
 	}
 	if more || !reply.OK { // after an error, more bytes may come
-		c.patience(lingerTimeout)
+		c.expireIn(lingerTimeout)
 		c.linger()
 	}
 }

@@ -51,7 +51,7 @@ type Probe struct {
 	err      error              // why the request could not be sent
 	reply    reply
 	left     time.Duration // how long blocking operations may still take
-	more     time.Time     // until then, each piece of the reply sets left to lingerTime
+	renew    time.Time     // until then, each piece of the reply sets left to lingerTime
 
 	known   bool  // verdict is set
 	verdict error // nil if the service is healthy
@@ -77,7 +77,7 @@ func Start(port int, path string, timeout time.Duration) *Probe {
 // not wait.
 func (p *Probe) Poll() (known bool, verdict error) {
 	canPoll := p.conn != nil || p.err != nil // not every system connects without waiting
-	if !p.known && canPoll && p.advance(p.conn) && !p.hungUp() {
+	if !p.known && canPoll && p.advance(p.conn) && !p.closeIfHungUp() {
 		go p.linger()
 	}
 	return p.known, p.verdict
@@ -117,7 +117,8 @@ func (p *Probe) block() {
 	p.conn, p.blocking = c, c
 }
 
-// advance sends and reads until the verdict is known or rw returns EAGAIN. It reports which.
+// advance sends and reads until the verdict is known or rw returns EAGAIN. It reports whether the
+// verdict is known.
 func (p *Probe) advance(rw io.ReadWriter) (known bool) {
 	err := p.err
 	if p.conn != nil {
@@ -183,8 +184,8 @@ func (p *Probe) send(w io.Writer) {
 	}
 }
 
-// hungUp reports whether the service has closed the connection. If it has, hungUp closes it too.
-func (p *Probe) hungUp() bool {
+// closeIfHungUp closes the connection if the service has closed it, and reports whether it has.
+func (p *Probe) closeIfHungUp() bool {
 	if p.conn == nil {
 		return true
 	}
@@ -207,10 +208,10 @@ func (p *Probe) linger() {
 		return
 	}
 	defer p.conn.Close()
-	p.more, p.left = time.Now().Add(p.left), lingerTime
+	p.renew, p.left = time.Now().Add(p.left), lingerTime
 	for whole := false; ; {
 		if !whole && p.reply.whole() {
-			whole, p.more, p.left = true, time.Time{}, hangUpTime
+			whole, p.renew, p.left = true, time.Time{}, hangUpTime
 		}
 		if err := p.reply.readFrom(timed{p}); err != nil {
 			if raw, e := p.blocking.SyscallConn(); whole && err != io.EOF && e == nil {
@@ -224,11 +225,11 @@ func (p *Probe) linger() {
 // timed reads and writes through p.blocking until p.left is used up.
 type timed struct{ p *Probe }
 
-func (t timed) Read(buf []byte) (int, error)  { return t.p.timed(t.p.blocking.Read, buf) }
-func (t timed) Write(buf []byte) (int, error) { return t.p.timed(t.p.blocking.Write, buf) }
+func (t timed) Read(buf []byte) (int, error)  { return t.p.withDeadline(t.p.blocking.Read, buf) }
+func (t timed) Write(buf []byte) (int, error) { return t.p.withDeadline(t.p.blocking.Write, buf) }
 
-// timed also does what is possible at once when no time remains.
-func (p *Probe) timed(do func([]byte) (int, error), buf []byte) (int, error) {
+// withDeadline calls do once more when no time remains, for what has arrived already.
+func (p *Probe) withDeadline(do func([]byte) (int, error), buf []byte) (int, error) {
 	for {
 		wait := max(min(step, p.left), time.Millisecond)
 		began := time.Now()
@@ -241,7 +242,7 @@ func (p *Probe) timed(do func([]byte) (int, error), buf []byte) (int, error) {
 		}
 		switch {
 		case n > 0:
-			if began.Before(p.more) {
+			if began.Before(p.renew) {
 				p.left = lingerTime
 			}
 			return n, nil

@@ -16,8 +16,8 @@ const (
 
 // A reply is what has arrived of a service's reply. Interim replies (1xx) are skipped.
 type reply struct {
-	known bool // the status code is: 0 if the reply is not HTTP
-	code  int
+	known bool // the status code has arrived
+	code  int  // 0 if the reply is not HTTP
 
 	part    part
 	buf     []byte // fewBytes, or maxLine if they are too few

@@ -16,8 +16,7 @@ import (
 // An Object holds the fields that the caller of Read named, with their undecoded values.
 type Object map[string][]byte
 
-// maxDepth is how deep the value of a field may nest. The limit of encoding/json is not the same in
-// every Go release.
+// maxDepth is how deep the value of a field may nest: far deeper than any that is used.
 const maxDepth = 100
 
 // A SyntaxError names the first character that is wrong.

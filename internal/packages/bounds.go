@@ -21,7 +21,7 @@ const (
 func checkBounds(data string) error {
 	var content, key, dots, names, longest, deepest int
 	var open []int            // for each open bracket: the dots of the key before it
-	depth, header := 0, false // depth: the open brackets and those dots
+	depth, header := 0, false // depth: the open brackets and the dots in open
 	for i := 0; i < len(data); i++ {
 		start := i
 		switch c := data[i]; c {

@@ -101,7 +101,7 @@ const maxLead = 20 * time.Millisecond
 // was executed yet. It is at most maxLead.
 func (s *Starter) Lead() time.Duration { return min(time.Duration(s.lead.Load()), maxLead) }
 
-// logOf returns the path of a service's log, or "" if it has none.
+// logOf returns the path of a service's log, or "" if services have none.
 func (s *Starter) logOf(name string) string {
 	if s.logs == "" {
 		return ""

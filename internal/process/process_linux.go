@@ -28,7 +28,7 @@ func resetSignals() {
 func (p *Process) awaitExit() *os.ProcessState {
 	const pidfdOpen = 434 // on every processor
 	if fd, _, errno := syscall.Syscall(pidfdOpen, uintptr(p.Pid()), 0, 0); errno == 0 {
-		syscall.SetNonblock(int(fd), true) // the poller takes no other
+		syscall.SetNonblock(int(fd), true) // the poller needs that
 		f := os.NewFile(fd, "pidfd")
 		defer f.Close()
 		conn, err := f.SyscallConn()

@@ -29,7 +29,7 @@ var (
 // concurrent use.
 type LineReader struct{ long chan struct{} }
 
-// NewLineReader returns a LineReader with all its places free.
+// NewLineReader returns a LineReader.
 func NewLineReader() *LineReader {
 	return &LineReader{long: make(chan struct{}, maxLong)}
 }

@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	// ErrUnknown means that the system does not tell who owns a socket.
-	ErrUnknown = errors.New("the system does not tell whose a socket is")
+	// ErrUnknown means that the system does not tell the owner of a socket.
+	ErrUnknown = errors.New("the system does not tell the owner of a socket")
 	// ErrClosed means that the client has closed its connection already. The kernel then shows its
 	// socket without an owner, as user 0.
 	ErrClosed = errors.New("the client closed its end before it could be identified")

@@ -95,7 +95,7 @@ func bind(port int) error {
 	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: loopback.As4()})
 }
 
-// reading lets one goroutine at a time look through processes. Many at once would each take a
+// reading is held while descriptors of processes are read. Many goroutines at once would each take a
 // thread.
 var reading sync.Mutex
 

@@ -15,10 +15,8 @@ const Supported = false
 // A Table knows nothing on this system.
 type Table struct{}
 
-// Open returns a Table.
 func Open() *Table { return &Table{} }
 
-// PeerUID returns ErrUnknown.
 func (*Table) PeerUID(net.Conn) (uint32, error) { return 0, ErrUnknown }
 
 // IsForeign returns false: unknown.

@@ -10,8 +10,9 @@ import (
 	"zr/internal/packages"
 )
 
-// A service is an actor: the goroutine in loop owns every field below gone, and other goroutines
-// send it messages. It ends when it has no process and status need not list it any more.
+// A service is an actor. The goroutine in loop owns every field after gone, and other goroutines
+// send it messages. The actor ends when the service has no process and status need not list it any
+// more.
 type service struct {
 	sup   *Supervisor
 	name  string
@@ -22,7 +23,7 @@ type service struct {
 	state   state
 	wanted  bool // a client wants it up
 	givenUp bool // it failed: list it once its process is gone
-	last    bool // the daemon is ending: refuse starts
+	final   bool // the daemon is ending: refuse starts
 	noGrace bool // a stop sends SIGKILL at once
 
 	timer *time.Timer
@@ -88,9 +89,9 @@ type (
 	startMsg struct{ reply chan<- startReply }
 	eagerMsg struct{ tried chan<- struct{} }
 	stopMsg  struct {
-		reply chan<- error
-		last  bool // no start may follow
-		now   bool // without grace
+		reply   chan<- error
+		final   bool // no start may follow
+		noGrace bool
 	}
 	loadedMsg struct {
 		run int
@@ -103,9 +104,9 @@ type (
 	}
 	executedMsg struct{ run int }
 	exitedMsg   struct {
-		run   int
-		why   string
-		never error // why the program was never executed, or nil
+		run         int
+		why         string
+		notExecuted error // why, or nil
 	}
 	probedMsg struct {
 		run int
@@ -132,7 +133,7 @@ func (s *service) loop() {
 		case m := <-s.inbox:
 			m.deliver(s)
 		case <-s.timer.C:
-			s.deadline(time.Since(s.until) > latest)
+			s.deadline(time.Since(s.until) > tolerance)
 		}
 	}
 }
@@ -171,7 +172,7 @@ func (s *service) watch() {
 
 func (m startMsg) deliver(s *service) {
 	switch {
-	case s.last:
+	case s.final:
 		m.reply <- startReply{err: ErrShutdown}
 	case s.state == running:
 		m.reply <- startReply{port: s.pkg.Port}
@@ -189,7 +190,7 @@ func (m startMsg) deliver(s *service) {
 }
 
 func (m eagerMsg) deliver(s *service) {
-	if s.state != idle || s.last { // a client started it first
+	if s.state != idle || s.final { // a client started it first
 		close(m.tried)
 		return
 	}
@@ -198,8 +199,8 @@ func (m eagerMsg) deliver(s *service) {
 }
 
 func (m stopMsg) deliver(s *service) {
-	s.last = s.last || m.last
-	s.noGrace = s.noGrace || m.now
+	s.final = s.final || m.final
+	s.noGrace = s.noGrace || m.noGrace
 	if len(s.stops) == 0 && s.state != idle && s.state != failed {
 		s.sup.log.Printf("stopping service '%s'", s.name)
 	}
@@ -251,7 +252,7 @@ func (s *service) endAttempt() {
 var errTimeout = errors.New("health check timeout")
 
 // errNotExecuted ends that reply if the stage still waits for the program.
-var errNotExecuted = errors.New("its program could not be read yet; the disk may not answer")
+var errNotExecuted = errors.New("its program or its log could not be opened yet; the disk may not answer")
 
 // stuckError is the error about a process that SIGKILL did not end.
 func (s *service) stuckError() error {

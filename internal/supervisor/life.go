@@ -25,8 +25,8 @@ func (s *service) spawn() {
 	}()
 }
 
-// deliver releases the service's old port unless the new definition has it too. Two services may be
-// exchanging their ports.
+// deliver makes the process, or ends the run if the package cannot be used. It releases the old port
+// unless the definition still has it: two services may be exchanging their ports.
 func (m loadedMsg) deliver(s *service) {
 	if m.run != s.run || s.state != loading {
 		return
@@ -185,7 +185,7 @@ func (s *service) checked(err error) {
 func (s *service) deadline(late bool) {
 	switch s.state {
 	case starting:
-		s.startStep(late)
+		s.countStep(late)
 	case running:
 		switch {
 		case late: // the service may have been paused too
@@ -209,8 +209,8 @@ func (s *service) deadline(late bool) {
 	}
 }
 
-// startStep counts a step of the start timeout, and fails the start when none is left.
-func (s *service) startStep(late bool) {
+// countStep counts a step of the start timeout, and fails the start when none is left.
+func (s *service) countStep(late bool) {
 	if !late {
 		s.startLeft -= startStep
 	}
@@ -268,8 +268,8 @@ func (m exitedMsg) deliver(s *service) {
 	}
 	s.proc = nil
 	switch {
-	case s.state == starting && m.never != nil:
-		s.spawnFailed(fmt.Errorf("failed to spawn service: %w", m.never))
+	case s.state == starting && m.notExecuted != nil:
+		s.spawnFailed(fmt.Errorf("failed to spawn service: %w", m.notExecuted))
 	case s.state == starting && s.first:
 		why := "exited before it was healthy: " + m.why
 		s.startFailed(fmt.Errorf("service '%s' %s", s.name, why), why)
@@ -346,7 +346,7 @@ func (s *service) kill() {
 }
 
 // giveUpKilling answers every waiting client that a process survived SIGKILL. The service is listed
-// as failed, and its process is not signalled again. If the process ends later, a service that was
+// as failed, and the actor does not signal its process again. If the process ends later, a service that was
 // stopped leaves the list.
 func (s *service) giveUpKilling() {
 	err := s.stuckError()

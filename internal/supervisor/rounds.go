@@ -12,7 +12,7 @@ import (
 // wake-up for each check would cost several times the check itself. The figures keep a thousand
 // services from replying at once, and a round from waiting for a slow service.
 const (
-	moments  = 5                     // of an interval; the name of a service decides which is its own
+	moments  = 5                     // of an interval; a service's name decides its moment
 	together = 64                    // services that are asked at once
 	pause    = time.Millisecond      // from asking to looking for replies
 	patience = 10 * time.Millisecond // after which a goroutine waits for this service alone
@@ -27,7 +27,7 @@ type rounds struct {
 	watched [moments][]check // each has a timer while it is not empty
 }
 
-// A check asks a process for its health. It calls report with the verdict, unless that is nil.
+// A check asks a process for its health. Rounds call report only if the verdict is an error.
 type check struct {
 	ctx    context.Context // ends with the run
 	name   string
@@ -57,7 +57,7 @@ func (r *rounds) watch(c check) {
 	m := momentOf(c.name)
 	if len(r.watched[m]) == 0 {
 		at := r.next(m, time.Now())
-		time.AfterFunc(time.Until(at), func() { r.run(m, time.Since(at) > latest) })
+		time.AfterFunc(time.Until(at), func() { r.run(m, time.Since(at) > tolerance) })
 	}
 	r.watched[m] = append(r.watched[m], c)
 }

@@ -76,11 +76,11 @@ func TestStartFails(t *testing.T) {
 			0s start kv: error: port 9200 is held by pid 49 (caddy)
 		`},
 		{"the disk does not answer", func(p *proc) { p.loads = time.Hour }, nil,
-			"health check timeout: its program could not be read yet; the disk may not answer", `
+			"health check timeout: its program or its log could not be opened yet; the disk may not answer", `
 			0s spawn kv 101
 			10s SIGTERM 101
 			10s exit 101: signal: terminated
-			10s start kv: error: health check timeout: its program could not be read yet; the disk may not answer
+			10s start kv: error: health check timeout: its program or its log could not be opened yet; the disk may not answer
 		`},
 		{"it cannot be executed", func(p *proc) { p.never, p.dies = errors.New("/kv: exec format error"), 1 }, nil,
 			"failed to spawn service: /kv: exec format error", `

@@ -24,7 +24,7 @@ const (
 type row struct {
 	name     string
 	process  bool   // the service has a process
-	deadline bool   // the timer runs; every state without a deadline stops it
+	deadline bool   // the timer runs; in every other state it is stopped
 	status   string // what status shows; "": what it showed before
 	next     []state
 }
@@ -54,7 +54,7 @@ var table = [states]row{
 
 func (s state) String() string { return table[s].name }
 
-// These figures are those of zacor's daemon, which has no killTimeout, stable and retryCheck.
+// These figures are zacor's. killTimeout, stable and retryCheck are zrd's own.
 const (
 	maxFailures = 5                // failures in a row after which the service is given up
 	maxBackoff  = 60 * time.Second // never reached while maxFailures is 5
@@ -72,11 +72,11 @@ func backoff(failures int) time.Duration {
 	return time.Second << max(failures-1, 0)
 }
 
-// The start timeout is counted in steps. A step that ends late by more than latest is not counted:
+// The start timeout is counted in steps. A step that ends late by more than tolerance is not counted:
 // the daemon or the machine was paused.
 const (
 	startStep = 500 * time.Millisecond
-	latest    = 500 * time.Millisecond
+	tolerance = 500 * time.Millisecond
 )
 
 // pollGap returns how long to wait between two probes of a service that started elapsed ago and is

@@ -34,7 +34,7 @@ type System interface {
 // A Process is the main process of a service and everything that it started.
 type Process interface {
 	Pid() int
-	Count() int      // how many processes it is; 0: unknown
+	Count() int      // the number of its processes; 0: unknown
 	Exited() bool    // reports whether it has exited, which Wait will say; false if unknown
 	Executed() error // waits until its program runs, or returns why it never will
 	Ask() Question   // begins a probe, without waiting
@@ -126,10 +126,10 @@ func (s *Supervisor) stop(name string, m stopMsg) error {
 
 // Shutdown stops all services side by side and refuses every further start. It returns once the
 // services are gone. Its error names the services that are not.
-func (s *Supervisor) Shutdown() error { return s.shutdown(stopMsg{last: true}) }
+func (s *Supervisor) Shutdown() error { return s.shutdown(stopMsg{final: true}) }
 
 // Kill is Shutdown without grace.
-func (s *Supervisor) Kill() error { return s.shutdown(stopMsg{last: true, now: true}) }
+func (s *Supervisor) Kill() error { return s.shutdown(stopMsg{final: true, noGrace: true}) }
 
 func (s *Supervisor) shutdown(m stopMsg) error {
 	s.mu.Lock()
