@@ -13,8 +13,9 @@ type socket int
 // connect begins a connection to 127.0.0.1:port without waiting for its end. Package net would make
 // twice as many system calls, and wake a goroutine.
 //
-// Closing the socket sends RST, as load balancers do for their checks, and leaves no TIME_WAIT on
-// either side. Before the service listens, the system may pick the service's port as the local
+// Closing the socket sends RST, as load balancers do for their checks, so that the service keeps no
+// TIME_WAIT. Only a service that hangs up between closeWrite and the RST leaves one, on the probe's
+// side. Before the service listens, the system may pick the service's port as the local
 // port, and the socket is connected to itself. A TIME_WAIT would then keep the service from its
 // port for a minute.
 func connect(port int) (io.ReadWriteCloser, error) {

@@ -99,10 +99,6 @@ func TestProbeReadsABoundedAmount(t *testing.T) {
 // The service's side of a probe's connection does not stay in TIME_WAIT, whichever hangs up first.
 func TestProbeLeavesNoTimeWait(t *testing.T) {
 	t.Parallel()
-	const table = "/proc/self/net/tcp"
-	if _, err := os.Stat(table); err != nil {
-		t.Skipf("this system does not show its sockets: %v", err)
-	}
 	hungUp := make(chan struct{}, 1)
 	for _, c := range []struct {
 		answer string
@@ -124,15 +120,41 @@ func TestProbeLeavesNoTimeWait(t *testing.T) {
 		})
 		probe(t.Context(), port, "/", timeout)
 		<-hungUp
-		rows, err := os.ReadFile(table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for row := range strings.Lines(string(rows)) {
-			const timeWait = "06"
-			if fields := strings.Fields(row); strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) && fields[3] == timeWait {
-				t.Errorf("after %q: %s", c.answer, row)
-			}
+		wantNoTimeWait(t, fmt.Sprintf("after %q", c.answer), port)
+	}
+}
+
+// A service that has hung up gets no end of the input either, as it would then keep the connection.
+func TestNoEndOfInputAfterHangingUp(t *testing.T) {
+	t.Parallel()
+	port := serve(t, func(conn net.Conn) { readRequest(conn) })
+	conn, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+	io.Copy(io.Discard, conn) // until the service has hung up
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(abort)
+	raw.Control(closeWrite)
+	wantNoTimeWait(t, "after hanging up", port)
+}
+
+// wantNoTimeWait fails if a connection of the port is in TIME_WAIT.
+func wantNoTimeWait(t *testing.T, about string, port int) {
+	t.Helper()
+	rows, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Skipf("this system does not show its sockets: %v", err)
+	}
+	for row := range strings.Lines(string(rows)) {
+		const timeWait = "06"
+		if fields := strings.Fields(row); strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) && fields[3] == timeWait {
+			t.Errorf("%s: %s", about, row)
 		}
 	}
 }

@@ -201,8 +201,8 @@ func (p *Probe) closeIfHungUp() bool {
 }
 
 // linger reads the rest of the reply and closes the connection. A service that has sent its whole
-// reply and waits for another request reads the end of the input, not ECONNRESET, which it may log or
-// not survive.
+// reply and waits for another request reads the end of the input, on Linux at least, and not
+// ECONNRESET, which it may log or not survive.
 func (p *Probe) linger() {
 	if p.block(); p.conn == nil {
 		return
@@ -228,7 +228,7 @@ type timed struct{ p *Probe }
 func (t timed) Read(buf []byte) (int, error)  { return t.p.withDeadline(t.p.blocking.Read, buf) }
 func (t timed) Write(buf []byte) (int, error) { return t.p.withDeadline(t.p.blocking.Write, buf) }
 
-// withDeadline calls do once more when no time remains, for what has arrived already.
+// withDeadline calls do until left is used up, and once more for what has arrived already.
 func (p *Probe) withDeadline(do func([]byte) (int, error), buf []byte) (int, error) {
 	for {
 		wait := max(min(step, p.left), time.Millisecond)

@@ -13,7 +13,8 @@ import (
 // A read from a disk that does not answer blocks a thread without limit. So each name has at most
 // one read at a time, and there are at most maxReads. At most maxQuick begin within slowRead, so
 // that a disk that answers is read by few threads. Beside the most reads that hang, another begins
-// within 3 s. A caller waits at most readLimit until its read begins, and as long for the read.
+// within 4 s. A caller waits at most readLimit for a place among the reads, and as long for its
+// read.
 const (
 	maxReads  = 256
 	maxQuick  = 8

@@ -97,13 +97,14 @@ func TestStuckHome(t *testing.T) {
 		if n := reads.Load(); n != maxQuick {
 			t.Errorf("%d reads begin at once", n)
 		}
+		stuck(maxReads - 101)
 		began := time.Now()
-		if err := read(); err != nil || time.Since(began) > 3*time.Second {
-			t.Errorf("behind 100 that hang: %v after %v", err, time.Since(began))
+		if err := read(); err != nil || time.Since(began) > 4*time.Second {
+			t.Errorf("behind the most that hang: %v after %v", err, time.Since(began))
 		}
 		time.Sleep(time.Minute)
-		if err := read(); err != nil || reads.Load() != 100 {
-			t.Errorf("beside %d of 100: %v", reads.Load(), err)
+		if err := read(); err != nil || reads.Load() != maxReads-1 {
+			t.Errorf("beside %d of %d: %v", reads.Load(), maxReads-1, err)
 		}
 		stuck(2 * maxReads)
 		time.Sleep(time.Hour)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 var starter = sync.OnceValue(func() *Starter { return newStarter(nil) })
@@ -65,7 +66,9 @@ func TestStopped(t *testing.T) {
 	p, path := start(t, starter(), "sleep")
 	notedPid(t, path)
 	syscall.Kill(p.Pid(), syscall.SIGSTOP)
+	syscall.Wait4(p.Pid(), nil, syscall.WUNTRACED, nil) // until it has stopped
 	p.Terminate()
+	defer time.AfterFunc(10*time.Second, p.Kill).Stop()
 	wantExit(t, p, "signal: terminated")
 }
 
