@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// reserve is by how many clients shrink lowers the number of places. A restart needs seven descriptors.
+// reserve is the number of places that shrink takes away. A restart needs seven descriptors.
 const reserve = 10
 
 // clients is a set of clients with a limited number of places.

@@ -9,7 +9,8 @@ import (
 	"zr/internal/supervisor"
 )
 
-// maxError bounds the text of an error in a reply: 1 KiB with the ellipsis that stands for the rest.
+// maxError bounds the text of an error in a reply: 1 KiB with the ellipsis that stands for the
+// rest.
 const maxError = 1<<10 - len("…")
 
 // dispatch carries out the request line of a user. Only dispatch turns errors into replies.

@@ -63,8 +63,8 @@ func (l *Logger) Close() {
 
 type logWriter Logger
 
-// Write queues a message as one line. It escapes characters that are not printable, which is slow
-// for a long message.
+// Write queues a message as one line. It cuts a long message before it escapes characters that are
+// not printable, because that is slow.
 func (l *logWriter) Write(p []byte) (int, error) {
 	text := protocol.Clip(strings.TrimSuffix(string(p), "\n"), maxMessage)
 	line := protocol.Clip(protocol.Printable(text), maxMessage)

@@ -96,8 +96,8 @@ func TestNextRetry(t *testing.T) {
 	})
 }
 
-// A client that may not speak gets one reply, with or without a request, and is closed soon after. The
-// request is not carried out. A client that only looks whether the port is open is not logged.
+// A client that may not speak gets one reply, with or without a request, and is closed soon after.
+// The request is not carried out. A client that only looks whether the port is open is not logged.
 func TestRefusal(t *testing.T) {
 	t.Parallel()
 	for line, logged := range map[string]bool{pingLine: true, shutdownLine: true, "nonsense": true, "": false} {
@@ -158,8 +158,8 @@ func TestAllowIsAskedAtOnce(t *testing.T) {
 	}
 }
 
-// A client that sends more than a line gets its reply. The rest is not read as a request. The daemon
-// reads on for a second, so a busy machine needs a short rest.
+// A client that sends more than a line gets its reply. The rest is not read as a request. The
+// daemon reads on for a second, so a busy machine needs a short rest.
 func TestLinger(t *testing.T) {
 	t.Parallel()
 	services := &fakeServices{}

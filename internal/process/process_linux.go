@@ -16,11 +16,10 @@ func resetSignals() {
 		setmask, size = 3, 16
 	}
 	var zero [64]byte // the empty set, and the kernel's sigaction with SIG_DFL, on any processor
-	at := uintptr(unsafe.Pointer(&zero))
 	for n := uintptr(1); n <= 8*size; n++ {
-		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, at, 0, size, 0, 0)
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&zero)), 0, size, 0, 0)
 	}
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, setmask, at, 0, size, 0, 0)
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, setmask, uintptr(unsafe.Pointer(&zero)), 0, size, 0, 0)
 }
 
 // awaitExit waits until the leader is a zombie, and returns nil. If there is a pidfd, the goroutine

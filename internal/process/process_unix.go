@@ -9,8 +9,8 @@ import (
 )
 
 // send signals the group, and also the leader if it has moved to another group. That other group is
-// not signalled, as it may be the daemon's. SIGCONT follows SIGTERM, because a stopped process acts on
-// no other signal but SIGKILL.
+// not signalled, as it may be the daemon's. SIGCONT follows SIGTERM, because a stopped process acts
+// on no other signal but SIGKILL.
 func (p *Process) send(sig syscall.Signal) {
 	pid := p.Pid()
 	syscall.Kill(-pid, sig)

@@ -19,8 +19,8 @@ import (
 // runtime until the new process has executed its program, which can take hours if the disk does not
 // answer. So zrd executes itself, as its own program is in memory, and only the stage waits for the
 // disk when it executes the service. It reports through a pipe, which is closed on exec: a byte
-// before it executes the program, and the reason if that fails. Until then its standard error is the
-// null device, as Go's runtime prints pages when it cannot make a thread.
+// before it executes the program, and the reason if that fails. Until then its standard error is
+// the null device, as Go's runtime prints pages when it cannot make a thread.
 const (
 	stageName   = "zrd-stage"
 	stagePipe   = 3 // descriptors

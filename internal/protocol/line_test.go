@@ -86,8 +86,8 @@ func TestReadLinePassesErrorsOn(t *testing.T) {
 	}
 }
 
-// At most maxLong long lines are held at once. Short lines are not limited. A line that ends frees its
-// place.
+// At most maxLong long lines are held at once. Short lines are not limited. A line that ends frees
+// its place.
 func TestReadLineBoundsLongLines(t *testing.T) {
 	t.Parallel()
 	lines := NewLineReader()

@@ -60,7 +60,8 @@ func Version() string {
 	return "(devel)"
 }
 
-// Clip returns the first n bytes of text, less an incomplete rune, and an ellipsis for the rest.
+// Clip returns the first n bytes of text, less those that are not UTF-8, and an ellipsis for the
+// rest.
 func Clip(text string, n int) string {
 	if len(text) <= n {
 		return text

@@ -127,7 +127,8 @@ func TestBlocker(t *testing.T) {
 	}
 }
 
-// Neither a connection nor a socket that does not listen blocks a port, with SO_REUSEADDR or without.
+// Neither a connection nor a socket that does not listen blocks a port, with SO_REUSEADDR or
+// without.
 func TestConnectionsBlockNothing(t *testing.T) {
 	t.Parallel()
 	l := listen(t, "tcp4", "127.0.0.1:0")

@@ -262,8 +262,8 @@ func TestParseRow(t *testing.T) {
 	}
 }
 
-// asKernel converts an address from the notation of a little-endian machine to that of this machine.
-// The kernel writes words of 32 bits.
+// asKernel converts an address from the notation of a little-endian machine to that of this
+// machine. The kernel writes words of 32 bits.
 func asKernel(text string) string {
 	addr, port, _ := strings.Cut(text, ":")
 	bits, err := hex.DecodeString(addr)

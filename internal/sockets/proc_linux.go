@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// procTable would be missing under systemd's ProcSubset=pid as /proc/net/tcp.
+// procTable is not /proc/net/tcp, which is missing under systemd's ProcSubset=pid.
 const procTable = "/proc/self/net/tcp"
 
 // findIn returns the first row that match accepts in the tables at path and path+"6", or

@@ -95,8 +95,8 @@ func bind(port int) error {
 	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: loopback.As4()})
 }
 
-// reading is held while descriptors of processes are read. Many goroutines at once would each take a
-// thread.
+// reading is held while descriptors of processes are read. Many goroutines at once would each take
+// a thread.
 var reading sync.Mutex
 
 // Holder returns a process that has a socket open. It reads all of /proc, which takes milliseconds,

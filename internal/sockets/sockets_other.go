@@ -25,8 +25,8 @@ func IsForeign(*net.TCPListener) bool { return false }
 // Listener returns ErrUnknown.
 func (*Table) Listener(int) (uint32, error) { return 0, ErrUnknown }
 
-// Blocker reports whether the port is in use. The holder is unknown. The BSDs let a socket listen on
-// 127.0.0.1 beside one that listens on all addresses, so Blocker tries both.
+// Blocker reports whether the port is in use. The holder is unknown. The BSDs and Windows let a
+// socket listen on 127.0.0.1 beside one on all addresses, so Blocker listens on both for a moment.
 func (*Table) Blocker(port int) (Holder, bool) {
 	const wsaEADDRINUSE = syscall.Errno(10048) // of Windows, which never returns EADDRINUSE
 	for _, host := range []string{"127.0.0.1", ""} {

@@ -53,7 +53,8 @@ func TestCheckWithoutAnAnswer(t *testing.T) {
 	})
 }
 
-// An exit is noticed at once, even while a check waits for its answer. The check does not count then.
+// An exit is noticed at once, even while a check waits for its answer. The check does not count
+// then.
 func TestExitDuringACheck(t *testing.T) {
 	simulate(t, func(s *simulation) {
 		p := s.up("kv")

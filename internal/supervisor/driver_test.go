@@ -34,8 +34,8 @@ func (e event) String() string {
 }
 
 // A driver is a supervisor with one service, kv, to which nothing happens but events. A load, a
-// spawn, a probe and a process each wait for the event that ends them. Processes ignore SIGTERM, and
-// SIGKILL too until mortal is set.
+// spawn, a probe and a process each wait for the event that ends them. Processes ignore SIGTERM,
+// and SIGKILL too until mortal is set.
 type driver struct {
 	*Supervisor
 	t     *testing.T
@@ -138,8 +138,8 @@ func (d *driver) exit() {
 	}
 }
 
-// do makes an event happen and returns true. If it cannot happen now, do changes nothing and returns
-// false. An event that needs a process first ends a load and a spawn under way.
+// do makes an event happen and returns true. If it cannot happen now, do changes nothing and
+// returns false. An event that needs a process first ends a load and a spawn under way.
 func (d *driver) do(e event) bool {
 	d.trail = append(d.trail, e)
 	if e >= exit && e != spawnFails && e != loaded && d.succeed() {

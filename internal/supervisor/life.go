@@ -25,8 +25,8 @@ func (s *service) spawn() {
 	}()
 }
 
-// deliver makes the process, or ends the run if the package cannot be used. It releases the old port
-// unless the definition still has it: two services may be exchanging their ports.
+// deliver makes the process, or ends the run if the package cannot be used. It releases the old
+// port unless the definition still has it: two services may be exchanging their ports.
 func (m loadedMsg) deliver(s *service) {
 	if m.run != s.run || s.state != loading {
 		return
@@ -346,8 +346,8 @@ func (s *service) kill() {
 }
 
 // giveUpKilling answers every waiting client that a process survived SIGKILL. The service is listed
-// as failed, and the actor does not signal its process again. If the process ends later, a service that was
-// stopped leaves the list.
+// as failed, and the actor does not signal its process again. If the process ends later, a service
+// that was stopped leaves the list.
 func (s *service) giveUpKilling() {
 	err := s.stuckError()
 	s.sup.log.Printf("%v", err)

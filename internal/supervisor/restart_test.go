@@ -41,8 +41,8 @@ func TestCrashLoop(t *testing.T) {
 	})
 }
 
-// A restart that does not get healthy is the next failure. SIGTERM is sent at once, and SIGKILL when
-// the back-off ends.
+// A restart that does not get healthy is the next failure. SIGTERM is sent at once, and SIGKILL
+// when the back-off ends.
 func TestRestartFails(t *testing.T) {
 	for _, c := range []struct {
 		name     string

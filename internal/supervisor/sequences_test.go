@@ -12,8 +12,8 @@ import (
 const longest = 6
 
 // Every sequence of up to six events, from the start and from four failures in a row, leads through
-// the states as the table in state.go says. In each state there are as many processes, deadlines and
-// probes under way as the table says, each request is answered once, and a final stop wins.
+// the states as the table in state.go says. In each state there are as many processes, deadlines
+// and probes under way as the table says, each request is answered once, and a final stop wins.
 func TestEverySequenceOfEvents(t *testing.T) {
 	fourFailures := []event{
 		start, probeOK, exit, deadlinePasses, spawnFails,
@@ -44,8 +44,8 @@ type explorer struct {
 	seen   map[transition]bool
 }
 
-// explore runs all sequences that begin with prefix. A sequence whose last event cannot happen is the
-// same as the sequence without it, and is not continued.
+// explore runs all sequences that begin with prefix. A sequence whose last event cannot happen is
+// the same as the sequence without it, and is not continued.
 func (x *explorer) explore(prefix []event) {
 	if len(prefix) == longest {
 		return

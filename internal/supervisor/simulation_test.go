@@ -23,8 +23,8 @@ const (
 	healthTimeout = 2 * time.Second
 )
 
-// A simulation is a System in virtual time. Its journal holds spawns, signals, exits and replies. Its
-// log holds the lines that the supervisor logs.
+// A simulation is a System in virtual time. Its journal holds spawns, signals, exits and replies.
+// Its log holds the lines that the supervisor logs.
 type simulation struct {
 	t    *testing.T
 	sup  *Supervisor

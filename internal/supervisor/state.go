@@ -24,7 +24,7 @@ const (
 type row struct {
 	name     string
 	process  bool   // the service has a process
-	deadline bool   // the timer runs; in every other state it is stopped
+	deadline bool   // the timer may run; in every other state it is stopped
 	status   string // what status shows; "": what it showed before
 	next     []state
 }
@@ -40,7 +40,7 @@ var table = [states]row{
 	spawning: {"spawning", false, false, "starting", []state{starting, ending, backingOff, failed, gone, loading}},
 	// Deadline: the next step of the start timeout.
 	starting: {"starting", true, true, "starting", []state{running, ending, backingOff, failed}},
-	// Deadline: the next check, if rounds do not watch the service.
+	// Deadline: the next check, if rounds do not watch the service; after an exit, killTimeout.
 	running: {"running", true, true, "running", []state{ending, backingOff, failed}},
 	// Deadline: the end of the grace, then SIGKILL.
 	ending: {"ending", true, true, "starting", []state{killed, backingOff, loading, failed, gone}},
@@ -58,7 +58,7 @@ func (s state) String() string { return table[s].name }
 const (
 	maxFailures = 5                // failures in a row after which the service is given up
 	maxBackoff  = 60 * time.Second // never reached while maxFailures is 5
-	killTimeout = 5 * time.Second  // from SIGKILL until the process counts as stuck
+	killTimeout = 5 * time.Second  // from SIGKILL, or a check that finds an exit, until nothing may be left
 	stable      = 10 * time.Second // of health, after which failures are forgotten
 	retryCheck  = time.Second      // from a check that was tolerated or had no verdict to the next
 )
@@ -72,8 +72,8 @@ func backoff(failures int) time.Duration {
 	return time.Second << max(failures-1, 0)
 }
 
-// The start timeout is counted in steps. A step that ends late by more than tolerance is not counted:
-// the daemon or the machine was paused.
+// The start timeout is counted in steps. A step that ends late by more than tolerance is not
+// counted: the daemon or the machine was paused.
 const (
 	startStep = 500 * time.Millisecond
 	tolerance = 500 * time.Millisecond

@@ -37,7 +37,8 @@ func TestPollGap(t *testing.T) {
 	}
 }
 
-// The checks of a thousand services spread over the moments of an interval. None has twice its share.
+// The checks of a thousand services spread over the moments of an interval. None has twice its
+// share.
 func TestChecksShareMoments(t *testing.T) {
 	t.Parallel()
 	began := time.Now()

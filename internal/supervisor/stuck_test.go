@@ -52,8 +52,8 @@ func TestStopOfAStuckProcess(t *testing.T) {
 	})
 }
 
-// A process that gets stuck in a restart, which no client asked to stop, stays listed as failed when
-// it has ended.
+// A process that gets stuck in a restart, which no client asked to stop, stays listed as failed
+// when it has ended.
 func TestStuckInARestart(t *testing.T) {
 	simulate(t, func(s *simulation) {
 		p := undying(s)
@@ -90,8 +90,8 @@ func TestStuckInAShutdown(t *testing.T) {
 	})
 }
 
-// A process exits, but something that it started survives SIGKILL. That is a failure, although the end
-// of the run is never reported.
+// A process exits, but something that it started survives SIGKILL. That is a failure, although the
+// end of the run is never reported.
 func TestExitedWithAStuckChild(t *testing.T) {
 	simulate(t, func(s *simulation) {
 		p := s.up("kv")

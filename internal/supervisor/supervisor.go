@@ -35,7 +35,7 @@ type System interface {
 type Process interface {
 	Pid() int
 	Count() int      // the number of its processes; 0: unknown
-	Exited() bool    // reports whether it has exited, which Wait will say; false if unknown
+	Exited() bool    // reports whether it has exited, even if Wait has not returned; false if unknown
 	Executed() error // waits until its program runs, or returns why it never will
 	Ask() Question   // begins a probe, without waiting
 	Terminate()

@@ -137,7 +137,8 @@ func (i *instance) checkListener() error {
 		i.inode.Store(inode)
 		return nil
 	}
-	// A process that is exiting loses its descriptors a moment before its listener leaves the table.
+	// A process that is exiting loses its descriptors a moment before its listener leaves the
+	// table.
 	if again, err := i.table.Listener(port); err != nil || again != inode {
 		return fmt.Errorf("%w: the listener on port %d has just changed", health.ErrNoVerdict, port)
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestMain is also the process that gets the sockets of the tests, and prints what Listener returns.
-// LISTEN_PID=self stands for its own number, which nobody knows before it runs.
+// TestMain is also the process that gets the sockets of the tests, and prints what Listener
+// returns. LISTEN_PID=self stands for its own number, which nobody knows before it runs.
 func TestMain(m *testing.M) {
 	if os.Getenv("TEST_LISTENER") == "" {
 		os.Exit(m.Run())
