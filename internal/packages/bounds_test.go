@@ -105,3 +105,13 @@ func FuzzDefinitionMemory(f *testing.F) {
 		}
 	})
 }
+
+// Comments cost time in proportion to their length.
+func BenchmarkDefinitionWithComments(b *testing.B) {
+	text := "binary = \"kv\"\n[service]\nport = 9200\n" + strings.Repeat("# a comment\n", 64<<10/12)
+	for b.Loop() {
+		if _, err := parseDefinition(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
