@@ -15,9 +15,9 @@ type socket int
 //
 // Closing the socket sends RST, as load balancers do for their checks, so that the service keeps no
 // TIME_WAIT. Only a service that hangs up between closeWrite and the RST leaves one, on the probe's
-// side. Before the service listens, the system may pick the service's port as the local
-// port, and the socket is connected to itself. A TIME_WAIT would then keep the service from its
-// port for a minute.
+// side. Before the service listens, the system may pick the service's port as the local port, and
+// the socket is connected to itself. A TIME_WAIT would then keep the service from its port for a
+// minute.
 func connect(port int) (io.ReadWriteCloser, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -213,10 +213,13 @@ func (p *Probe) linger() {
 		if !whole && p.reply.whole() {
 			whole, p.renew, p.left = true, time.Time{}, hangUpTime
 		}
-		if err := p.reply.readFrom(timed{p}); err != nil {
-			if raw, e := p.blocking.SyscallConn(); whole && err != io.EOF && e == nil {
+		err := p.reply.readFrom(timed{p})
+		if whole && errors.Is(err, os.ErrDeadlineExceeded) {
+			if raw, err := p.blocking.SyscallConn(); err == nil {
 				raw.Control(closeWrite)
 			}
+		}
+		if err != nil {
 			return
 		}
 	}

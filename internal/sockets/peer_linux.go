@@ -79,7 +79,8 @@ func (s socket) isConnected() bool {
 func isOpen(conn *net.TCPConn) bool {
 	var state byte
 	control(conn, func(fd int) {
-		info, _ := syscall.GetsockoptInet4Addr(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO) // its first 4 bytes
+		// GetsockoptInet4Addr returns the first four bytes of any option.
+		info, _ := syscall.GetsockoptInet4Addr(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO)
 		state = info[0]
 	})
 	return state == established || state == closeWait

@@ -256,7 +256,7 @@ var errNotExecuted = errors.New("its program or its log could not be opened yet;
 
 // stuckError is the error about a process that SIGKILL did not end.
 func (s *service) stuckError() error {
-	return fmt.Errorf("service '%s': process %d or one that it started is still there %s after SIGKILL, stuck in the kernel or not the daemon's to kill",
+	return fmt.Errorf("service '%s': process %d or its child is still there %s after SIGKILL, stuck in the kernel or not the daemon's to kill",
 		s.name, s.proc.Pid(), killTimeout)
 }
 

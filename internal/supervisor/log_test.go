@@ -85,7 +85,7 @@ func TestLog(t *testing.T) {
 			service 'kv' failed a check (1 of 1 tolerated): ill
 			service 'kv' unhealthy (failure 1/5): ill
 			restarting 'kv' in BACKOFF 1
-			service 'kv': process 101 or one that it started is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
+			service 'kv': process 101 or its child is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -58,7 +58,7 @@ func (s state) String() string { return table[s].name }
 const (
 	maxFailures = 5                // failures in a row after which the service is given up
 	maxBackoff  = 60 * time.Second // never reached while maxFailures is 5
-	killTimeout = 5 * time.Second  // from SIGKILL, or a check that finds an exit, until nothing may be left
+	killTimeout = 5 * time.Second  // to end after SIGKILL, or after a check that finds an exit
 	stable      = 10 * time.Second // of health, after which failures are forgotten
 	retryCheck  = time.Second      // from a check that was tolerated or had no verdict to the next
 )

@@ -17,7 +17,7 @@ func undying(s *simulation) *proc {
 // A process that SIGKILL does not end is an error for every client that waits for it, and delays no
 // other service. It is listed until it ends.
 func TestStopOfAStuckProcess(t *testing.T) {
-	const stuckError = "service 'kv': process 101 or one that it started is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill"
+	const stuckError = "service 'kv': process 101 or its child is still there 5s after SIGKILL, stuck in the kernel or not the daemon's to kill"
 	simulate(t, func(s *simulation) {
 		s.install("db", 9300)
 		p := undying(s)
