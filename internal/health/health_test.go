@@ -140,16 +140,13 @@ func TestProbeRequest(t *testing.T) {
 
 func TestProbeRefused(t *testing.T) {
 	t.Parallel()
-	syscall.ForkLock.RLock() // a child that is forked now would keep the port open
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err == nil {
-		l.Close()
-	}
-	syscall.ForkLock.RUnlock()
+	client, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", serve(t, hang)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, probe(t.Context(), l.Addr().(*net.TCPAddr).Port, "/", timeout), "connection refused")
+	defer client.Close()
+	port := client.LocalAddr().(*net.TCPAddr).Port // no program can listen on the port of a connection
+	want(t, probe(t.Context(), port, "/", timeout), "connection refused")
 }
 
 func TestProbeReset(t *testing.T) {

@@ -151,12 +151,13 @@ func TestDoTimeout(t *testing.T) {
 
 func TestDoWithoutDaemon(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	client, err := net.Dial("tcp", listen(t, func(net.Conn) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
-	_, _, err = Do(t.Context(), l.Addr().String(), Request{Request: Ping})
+	defer client.Close()
+	// No program can listen on the port of a connection.
+	_, _, err = Do(t.Context(), client.LocalAddr().String(), Request{Request: Ping})
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "dial" {
 		t.Errorf("got %v", err)

@@ -53,9 +53,10 @@ func TestListener(t *testing.T) {
 func TestNoListener(t *testing.T) {
 	t.Parallel()
 	tables(t, func(t *testing.T, table *Table) {
-		l := listen(t, "tcp4", "127.0.0.2:0") // a connection to 127.0.0.1 does not reach it
+		_, port := bound(t, "", 0)                                // no other program can listen there
+		l := listen(t, "tcp4", fmt.Sprintf("127.0.0.2:%d", port)) // a connection to 127.0.0.1 does not reach it
 		client, _ := connect(t, l)
-		for _, port := range []int{portOf(l), client.LocalAddr().(*net.TCPAddr).Port, 0, 65536} {
+		for _, port := range []int{port, client.LocalAddr().(*net.TCPAddr).Port, 0, 65536} {
 			wantListener(t, table, port, 0)
 		}
 	})
@@ -94,7 +95,7 @@ func TestListenerOnADevice(t *testing.T) {
 	}
 	tables(t, func(t *testing.T, table *Table) {
 		wantListener(t, table, port, inodeOfFD(t, fd))
-		if h, blocked := table.Blocker(port); !blocked || h.PID != os.Getpid() {
+		if h, blocked := blocker(table, port); !blocked || h.PID != os.Getpid() {
 			t.Errorf("the port is blocked: %v, by %v", blocked, h)
 		}
 	})
@@ -108,23 +109,34 @@ func TestBlocker(t *testing.T) {
 		t.Fatal(err)
 	}
 	self := Holder{os.Getpid(), strings.TrimSpace(string(comm))}
-	for addr, want := range map[string]bool{
-		"127.0.0.1:0": true, "0.0.0.0:0": true, "[::]:0": true, "127.0.0.2:0": false, "[::1]:0": false,
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "0.0.0.0": true, "[::]": true, "127.0.0.2": false, "[::1]": false,
 	} {
-		l, err := net.Listen("tcp", addr)
+		port := 0
+		if !want {
+			_, port = bound(t, "", 0) // no other program can listen on 127.0.0.1 there
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", host, port))
 		if err != nil {
-			t.Logf("cannot listen on %s: %v", addr, err)
+			t.Logf("cannot listen on %s: %v", host, err)
 			continue
 		}
-		got, blocked := Open().Blocker(portOf(l.(*net.TCPListener)))
+		got, blocked := blocker(Open(), portOf(l.(*net.TCPListener)))
 		if blocked != want || blocked && got != self {
-			t.Errorf("%s: blocked is %v, by %v", addr, blocked, got)
+			t.Errorf("%s: blocked is %v, by %v", host, blocked, got)
 		}
 		l.Close()
 	}
 	if got := self.String(); got != fmt.Sprintf("pid %d (%s)", self.PID, self.Command) {
 		t.Errorf("shown as %s", got)
 	}
+}
+
+// blocker calls Blocker while no child can be forked, which would hold the listener, too.
+func blocker(table *Table, port int) (Holder, bool) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return table.Blocker(port)
 }
 
 // Neither a connection nor a socket that does not listen blocks a port, with SO_REUSEADDR or
@@ -172,7 +184,10 @@ func TestHeld(t *testing.T) {
 	wantHeld(t, inode, stranger, false, true)
 	child := holding(t, l)
 	wantHeld(t, inode, child, true, true)
-	if got, ok := Open().Holder(inode); !ok || got.PID != child {
+	syscall.ForkLock.RLock() // waits for children that were forked while this process had it
+	got, ok := Open().Holder(inode)
+	syscall.ForkLock.RUnlock()
+	if !ok || got.PID != child {
 		t.Errorf("the holder is %v, %v; want %d", got, ok, child)
 	}
 	if got, ok := Open().Holder(0); ok {
