@@ -59,3 +59,20 @@ func TestPauseDuringAStart(t *testing.T) {
 	d.freeze(7 * time.Second)
 	want(t, "the start", <-reply, portLine(port))
 }
+
+// The machine is paused while a service ends, for longer than the rest of its grace. The service
+// still has that time afterwards.
+func TestPauseDuringAStop(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{FlushOnTerm: 1000}, `stop-timeout = "3s"`)
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	reply := d.CtlAsync("stop", "kv")
+	h.WaitEvent("kv", "term")
+	d.freeze(4*time.Second, h.Last("kv", "start"))
+	want(t, "the stop", <-reply, okLine)
+	if h.Last("kv", "flushed") == 0 {
+		t.Error("it did not get the time to flush")
+	}
+}

@@ -38,7 +38,7 @@ type service struct {
 	startedAt time.Time
 	upSince   time.Time
 	retryAt   time.Time     // when the back-off ends
-	startLeft time.Duration // the rest of the start timeout
+	left      time.Duration // the rest of the start timeout or of the grace
 	misses    int           // tolerated failed checks in a row
 	exited    bool          // a check found that the process has exited
 	lastProbe error         // the result of the last probe of a start; first errNotExecuted
@@ -154,6 +154,24 @@ func (s *service) arm(d time.Duration) {
 	s.timer.Reset(d)
 }
 
+// count sets the deadline to the first of the steps in which d is counted. See countStep.
+func (s *service) count(d time.Duration) {
+	s.left = d
+	s.arm(min(d, step))
+}
+
+// countStep counts a step unless it was late, and reports whether none is left. If there is one, it
+// becomes the deadline.
+func (s *service) countStep(late bool) (over bool) {
+	if !late {
+		s.left -= step + time.Since(s.until)
+	}
+	if s.left > 0 {
+		s.count(s.left)
+	}
+	return s.left <= 0
+}
+
 // watch has the service checked. A service with failures is also checked at the moment when it has
 // been up for stable, because a check that passes then clears them.
 func (s *service) watch() {
@@ -199,6 +217,7 @@ func (m eagerMsg) deliver(s *service) {
 }
 
 func (m stopMsg) deliver(s *service) {
+	restarting := s.wanted
 	s.final = s.final || m.final
 	s.noGrace = s.noGrace || m.noGrace
 	if len(s.stops) == 0 && s.state != idle && s.state != failed {
@@ -216,11 +235,11 @@ func (m stopMsg) deliver(s *service) {
 		s.settle()
 	case starting, running:
 		s.terminate()
-	case ending: // perhaps of a restart, whose grace may be longer
+	case ending:
 		if s.noGrace {
 			s.kill()
-		} else if time.Until(s.until) > s.pkg.StopTimeout {
-			s.arm(s.pkg.StopTimeout)
+		} else if restarting { // the grace of a restart is the back-off
+			s.count(s.pkg.StopTimeout)
 		}
 	}
 }

@@ -249,11 +249,11 @@ func (d *driver) endProbe(err error) bool {
 func (d *driver) passDeadline() bool {
 	svc := d.look()
 	switch {
-	case svc.armed: // a start timeout has many steps
+	case svc.armed: // a start timeout and a grace have many steps
 		for svc.armed && d.look().state == svc.state {
 			time.Sleep(time.Until(d.look().until))
 			synctest.Wait()
-			if svc.state != "starting" {
+			if svc.state != "starting" && svc.state != "ending" {
 				break
 			}
 		}

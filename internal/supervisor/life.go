@@ -69,8 +69,7 @@ func (m spawnedMsg) deliver(s *service) {
 		return
 	}
 	s.state = starting
-	s.startLeft = s.pkg.StartTimeout
-	s.arm(min(s.startLeft, startStep))
+	s.count(s.pkg.StartTimeout)
 	s.publish()
 	go s.poll(s.ctx, s.run, s.proc)
 }
@@ -185,7 +184,9 @@ func (s *service) checked(err error) {
 func (s *service) deadline(late bool) {
 	switch s.state {
 	case starting:
-		s.countStep(late)
+		if s.countStep(late) {
+			s.startTimedOut()
+		}
 	case running:
 		switch {
 		case late: // the service may have been paused too
@@ -197,7 +198,9 @@ func (s *service) deadline(late bool) {
 			go func() { c.report(c.proc.Ask().Wait(c.ctx)) }()
 		}
 	case ending:
-		s.kill()
+		if s.countStep(late) {
+			s.kill()
+		}
 	case killed:
 		if late { // the news of its end may be on the way
 			s.arm(killTimeout)
@@ -209,15 +212,7 @@ func (s *service) deadline(late bool) {
 	}
 }
 
-// countStep counts a step of the start timeout, and fails the start when none is left.
-func (s *service) countStep(late bool) {
-	if !late {
-		s.startLeft -= startStep
-	}
-	if s.startLeft > 0 {
-		s.arm(min(s.startLeft, startStep))
-		return
-	}
+func (s *service) startTimedOut() {
 	err := errTimeout
 	if s.lastProbe != nil {
 		err = fmt.Errorf("%w: %w", errTimeout, s.lastProbe)
@@ -303,15 +298,17 @@ func (s *service) fail(why string) {
 	s.sup.log.Printf("restarting '%s' in %v", s.name, wait)
 	wait -= s.sup.sys.Lead()
 	s.retryAt = time.Now().Add(wait)
-	s.state = backingOff
-	if s.proc != nil {
-		s.state = ending
+	if s.proc == nil {
+		s.state = backingOff
+		s.arm(wait)
+	} else {
 		s.proc.Terminate()
+		s.state = ending
 		if s.pkg.StopTimeoutSet {
 			wait = max(wait, s.pkg.StopTimeout)
 		}
+		s.count(wait)
 	}
-	s.arm(wait)
 	s.publish()
 }
 
@@ -335,7 +332,7 @@ func (s *service) terminate() {
 	default:
 		s.proc.Terminate()
 		s.state = ending
-		s.arm(s.pkg.StopTimeout)
+		s.count(s.pkg.StopTimeout)
 	}
 }
 

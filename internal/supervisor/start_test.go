@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"zr/internal/health"
@@ -221,15 +222,21 @@ func TestStartSurvivesProbesWithoutAVerdict(t *testing.T) {
 	})
 }
 
-// Time in which the daemon was paused does not count for a service's start timeout.
+// Time in which the daemon was paused does not count for a start timeout or a grace.
 func TestPausesDoNotCount(t *testing.T) {
-	t.Parallel()
-	s := &service{timer: time.NewTimer(time.Hour), state: starting, startLeft: 10 * time.Second}
-	for range 100 {
-		s.deadline(true)
-	}
-	s.deadline(false)
-	if s.startLeft != 9500*time.Millisecond || time.Until(s.until) > startStep {
-		t.Errorf("%v remain of the start timeout, and its next step ends at %v", s.startLeft, s.until)
+	for _, state := range []state{starting, ending} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &service{timer: time.NewTimer(time.Hour), state: state}
+			s.count(10 * time.Second)
+			for range 100 {
+				time.Sleep(time.Minute)
+				s.deadline(true)
+			}
+			time.Sleep(time.Until(s.until))
+			s.deadline(false)
+			if s.left != 10*time.Second-step || time.Until(s.until) != step {
+				t.Errorf("%v: %v remain, and the next step ends in %v", state, s.left, time.Until(s.until))
+			}
+		})
 	}
 }

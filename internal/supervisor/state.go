@@ -42,7 +42,7 @@ var table = [states]row{
 	starting: {"starting", true, true, "starting", []state{running, ending, backingOff, failed}},
 	// Deadline: the next check, if rounds do not watch the service; after an exit, killTimeout.
 	running: {"running", true, true, "running", []state{ending, backingOff, failed}},
-	// Deadline: the end of the grace, then SIGKILL.
+	// Deadline: the next step of the grace, after which SIGKILL is sent.
 	ending: {"ending", true, true, "starting", []state{killed, backingOff, loading, failed, gone}},
 	killed: {"killed", true, true, "starting", []state{stuck, loading, failed, gone}},
 	// Deadline: the end of the back-off.
@@ -72,10 +72,10 @@ func backoff(failures int) time.Duration {
 	return time.Second << max(failures-1, 0)
 }
 
-// The start timeout is counted in steps. A step that ends late by more than tolerance is not
-// counted: the daemon or the machine was paused.
+// The start timeout and the grace are counted in steps. A step that ends late by more than tolerance
+// is not counted: the machine was paused, or only the daemon.
 const (
-	startStep = 500 * time.Millisecond
+	step      = 100 * time.Millisecond
 	tolerance = 500 * time.Millisecond
 )
 

@@ -189,9 +189,9 @@ func TestStartAfterStop(t *testing.T) {
 	}
 }
 
-// When a process is ending in a back-off, a stop leaves it the rest of the back-off, but no more
-// than the grace.
-func TestStopWhileABackoffEndsTheProcess(t *testing.T) {
+// When a restart ends a process, whose grace is the back-off, a stop gives it the whole grace of a
+// stop.
+func TestStopWhileARestartEndsTheProcess(t *testing.T) {
 	for _, failures := range []int{1, 4} {
 		wait := backoff(failures)
 		t.Run(wait.String(), func(t *testing.T) {
@@ -201,9 +201,9 @@ func TestStopWhileABackoffEndsTheProcess(t *testing.T) {
 				s.failCheck("kv")
 				s.at(wait / 4)
 				s.stop("kv")
-				s.at(min(wait, wait/4+grace) - 10*time.Millisecond)
+				s.at(wait/4 + grace - 10*time.Millisecond)
 				s.expect("0s SIGTERM…")
-				s.at(min(wait, wait/4+grace))
+				s.at(wait/4 + grace)
 				s.nothingLeft()
 			})
 		})
