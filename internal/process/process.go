@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -113,16 +114,17 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 }
 
-// explain adds to the error of an exec which file was not found, or why there is no permission.
+// explain adds to the error of an exec which file was not found or may not be executed, and why.
 func explain(path string, err error) error {
 	var wrapped *fs.PathError
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
 	st, serr := os.Stat(path)
+	_, unusable := exec.LookPath(path)
 	switch {
 	case serr != nil:
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission) && unusable == nil:
 		err = fmt.Errorf("%w: the interpreter or loader that it names", err)
 	case errors.Is(err, fs.ErrPermission) && st.IsDir():
 		err = fmt.Errorf("%w: it is a folder", err)
