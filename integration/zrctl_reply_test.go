@@ -196,7 +196,7 @@ func TestReplyAsItCame(t *testing.T) {
 	for line, exit := range map[string]int{
 		`{"news":[1, 2],"ok":true}`:                     0,
 		`{"ok":false,"error":"<no> & \u00e9","hint":1}`: 1,
-		` { } `: 1,
+		` { "ok" : false } `:                            1,
 	} {
 		addr := pretend(t, func(c net.Conn) { io.WriteString(c, line+"\n") })
 		for _, command := range []string{"ping", "status"} {

@@ -86,8 +86,11 @@ func exchange(ctx context.Context, addr string, req Request) ([]byte, error) {
 
 func decodeReply(line []byte) (reply Reply, err error) {
 	var services json.RawMessage
-	_, err = decode(line, field{"ok", &reply.OK}, field{"error", &reply.Error},
+	o, err := decode(line, field{"ok", &reply.OK}, field{"error", &reply.Error},
 		field{"port", &reply.Port}, field{"services", &services})
+	if err == nil {
+		err = o.Get("ok", &reply.OK) // it may not be missing
+	}
 	if err != nil || services == nil {
 		return reply, err
 	}

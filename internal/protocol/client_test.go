@@ -87,6 +87,8 @@ func TestDoWithoutReply(t *testing.T) {
 		{"no JSON", "220 mail ready\r\n", "cannot read the reply: "},
 		{"other JSON", "[1]\n", "cannot read the reply: "},
 		{"null", "null\n", "cannot read the reply: not a JSON object"},
+		{"no result", `{"OK":true}` + "\n", "cannot read the reply: missing field `ok`"},
+		{"null as its result", `{"ok":null}` + "\n", "cannot read the reply: field `ok` is not true or false"},
 		{"wrong type", `{"ok":1}` + "\n", "cannot read the reply: field `ok` is not true or false"},
 		{"twice", `{"ok":false,"ok":true}` + "\n", "cannot read the reply: duplicate field `ok`"},
 		{"services of another type", `{"ok":true,"services":{}}` + "\n", "cannot read the reply: not a JSON array"},
