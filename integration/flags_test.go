@@ -34,6 +34,9 @@ func TestUsageErrorsOfTheDaemon(t *testing.T) {
 		{[]string{"-addr"}, "error: flag needs an argument: -addr; see zrd -h\n"},
 		{[]string{"-demo"}, "error: -demo has a home of its own; see zrd -h\n"},
 		{[]string{"-service-stdout=file"}, `error: `},
+		{[]string{"-service-log", ""}, `error: invalid value "" for flag -service-log: it names no folder; see zrd -h` + "\n"},
+		{[]string{"-service-log", "/proc/nowhere"}, `error: invalid value "/proc/nowhere" for flag -service-log: `},
+		{[]string{"-\x1b[31m"}, `error: flag provided but not defined: -\x1b[31m; see zrd -h` + "\n"},
 		{[]string{"extra"}, `error: unexpected argument "extra": zrd takes flags only; see zrd -h` + "\n"},
 		{[]string{"-addr", "127.0.0.1:0", "start", "kv"}, `error: unexpected argument "start": zrd takes flags only; see zrd -h` + "\n"},
 	} {

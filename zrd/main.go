@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -49,7 +50,9 @@ func main() {
 }
 
 func exit(status int, err error) {
-	fmt.Fprintf(os.Stderr, "error: %v\n", err)
+	for line := range strings.SplitSeq("error: "+err.Error(), "\n") {
+		fmt.Fprintln(os.Stderr, protocol.Printable(line))
+	}
 	os.Exit(status)
 }
 

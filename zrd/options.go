@@ -39,8 +39,8 @@ func parse(args []string) (options, error) {
 		"run with a temporary home and one package, hello, and print what to try")
 	fs.Func("service-stdout", "send the standard output of services to `WHERE`:"+
 		" null (discard) or inherit (zrd's own) (default null)", o.setStdout)
-	fs.StringVar(&o.logs, "service-log", "",
-		"append the standard output and error of each service to `DIR`/NAME.log")
+	fs.Func("service-log",
+		"append the standard output and error of each service to `DIR`/NAME.log", o.setLogs)
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	err := fs.Parse(args)
 	switch {
@@ -85,11 +85,6 @@ func (o *options) check(rest []string) error {
 		return fmt.Errorf("-addr %s is not a loopback address: the protocol has no login,"+
 			" so the daemon listens on this machine only", o.addr)
 	}
-	if o.logs != "" {
-		if o.logs, err = writableDir(o.logs); err != nil {
-			return fmt.Errorf("-service-log: %w", err)
-		}
-	}
 	switch {
 	case !o.demo:
 		return o.findHome()
@@ -99,15 +94,19 @@ func (o *options) check(rest []string) error {
 	return nil
 }
 
-// writableDir returns the absolute path of dir, or an error if no file can be made in it.
-func writableDir(dir string) (string, error) {
+// setLogs returns an error if no file can be made in dir.
+func (o *options) setLogs(dir string) error {
+	if dir == "" {
+		return errors.New("it names no folder")
+	}
 	probe, err := os.CreateTemp(dir, ".zrd-*")
 	if err != nil {
-		return "", err
+		return err
 	}
 	probe.Close()
 	os.Remove(probe.Name())
-	return filepath.Abs(dir)
+	o.logs, err = filepath.Abs(dir)
+	return err
 }
 
 func (o *options) findHome() (err error) {
