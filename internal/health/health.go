@@ -240,8 +240,10 @@ func (p *Probe) withDeadline(do func([]byte) (int, error), buf []byte) (int, err
 		n, err := do(buf)
 		timeout := errors.Is(err, os.ErrDeadlineExceeded)
 		end := timeout && p.left <= 0
-		if took := time.Since(began); took <= wait+late { // else the daemon was paused
+		if took := time.Since(began); took <= wait+late {
 			p.left -= min(took, wait)
+		} else { // the daemon was paused, perhaps again and again
+			p.left -= wait / 2
 		}
 		switch {
 		case n > 0:

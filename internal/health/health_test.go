@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -246,4 +248,28 @@ func TestExplainLocalShortage(t *testing.T) {
 	if err := (&Probe{}).judge(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}); errors.Is(err, ErrNoVerdict) {
 		t.Errorf("a refusal is the service's: %v", err)
 	}
+}
+
+// undeadlined is a connection that never replies. Its deadlines do nothing.
+type undeadlined struct{ deadliner }
+
+func (undeadlined) SetDeadline(time.Time) error { return nil }
+
+// A daemon that is paused again and again still notices a service that hangs. One pause ends
+// nothing.
+func TestProbeEndsDespitePauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &Probe{blocking: undeadlined{}, left: timeout}
+		pauses := 0
+		_, err := p.withDeadline(func([]byte) (int, error) {
+			if pauses++; pauses > 1000 {
+				return 0, io.EOF
+			}
+			time.Sleep(time.Minute)
+			return 0, os.ErrDeadlineExceeded
+		}, nil)
+		if err != os.ErrDeadlineExceeded || pauses < 3 {
+			t.Errorf("after %d pauses: %v", pauses, err)
+		}
+	})
 }

@@ -160,16 +160,20 @@ func (s *service) count(d time.Duration) {
 	s.arm(min(d, step))
 }
 
-// countStep counts a step unless it was late, and reports whether none is left. If there is one, it
-// becomes the deadline.
+// countStep counts a step and reports whether none is left. If there is one, it becomes the
+// deadline. Of a step that was late, half is counted: one pause ends nothing, and many pauses do not
+// go on for ever.
 func (s *service) countStep(late bool) (over bool) {
-	if !late {
+	if late {
+		s.left -= min(s.left, step) / 2
+	} else {
 		s.left -= step + time.Since(s.until)
 	}
-	if s.left > 0 {
-		s.count(s.left)
+	if s.left < time.Millisecond {
+		return true
 	}
-	return s.left <= 0
+	s.count(s.left)
+	return false
 }
 
 // watch has the service checked. A service with failures is also checked at the moment when it has

@@ -72,8 +72,8 @@ func backoff(failures int) time.Duration {
 	return time.Second << max(failures-1, 0)
 }
 
-// The start timeout and the grace are counted in steps. A step that ends late by more than tolerance
-// is not counted: the machine was paused, or only the daemon.
+// The start timeout and the grace are counted in steps. If a step ends late by more than tolerance,
+// the machine was paused, or only the daemon.
 const (
 	step      = 100 * time.Millisecond
 	tolerance = 500 * time.Millisecond
