@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -93,16 +94,20 @@ func TestEagerEndsWithTheDaemon(t *testing.T) {
 	d.WaitExit(0)
 }
 
-// A daemon that cannot list its packages says so, and serves.
+// A daemon that cannot list its packages says so and serves. It lists them again later.
 func TestEagerCannotList(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	modules := filepath.Join(h.Dir, "modules")
-	os.RemoveAll(modules)
-	if err := os.WriteFile(modules, nil, 0o600); err != nil {
+	port := h.Install("kv", Behaviour{}, eager)
+	modules, away, late := filepath.Join(h.Dir, "modules"), filepath.Join(h.Dir, "away"), filepath.Join(h.Dir, "late")
+	if err := errors.Join(os.Rename(modules, away), os.Symlink(late, modules)); err != nil {
 		t.Fatal(err)
 	}
 	d := startDaemon(t, h)
 	d.WaitLog("daemon: cannot list the installed packages: ")
 	d.MustPing()
+	if err := os.Rename(away, late); err != nil {
+		t.Fatal(err)
+	}
+	d.WaitStatus(entry("kv", port, "running"))
 }

@@ -94,6 +94,22 @@ func TestSecondSignalKillsAtOnce(t *testing.T) {
 	}
 }
 
+// A terminal that is closed sends SIGHUP twice: once from its shell, once from the kernel.
+func TestClosedTerminalLeavesTheGrace(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	port := h.Install("kv", Behaviour{FlushOnTerm: 500})
+	d := startDaemon(t, h)
+	d.MustStart("kv", port)
+	d.Signal(syscall.SIGHUP)
+	h.WaitEvent("kv", "term")
+	d.Signal(syscall.SIGHUP)
+	d.WaitExit(0)
+	if h.Last("kv", "flushed") == 0 {
+		t.Error("it did not get the time to flush")
+	}
+}
+
 // connect returns n connections.
 func connect(d *Daemon, n int) []net.Conn {
 	d.t.Helper()

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"zr/internal/daemon"
 	"zr/internal/packages"
@@ -96,7 +97,7 @@ func run(opts options) error {
 	} else {
 		close(demo)
 	}
-	ready := startEager(home, services, logger)
+	ready := startEager(home, services, logger, server.Ending())
 	report := reporter{services: services, server: server, log: logger}
 	served, end := context.WithCancel(context.Background())
 	var reporting sync.WaitGroup
@@ -119,28 +120,46 @@ func contain(starter *process.Starter, logger *daemon.Logger) {
 
 // startEager starts all eager services side by side. It closes the channel that it returns when the
 // first attempt of each has ended. A package that cannot be read may be eager, so the supervisor
-// tries it again.
-func startEager(home *packages.Home, s *supervisor.Supervisor, log *daemon.Logger) <-chan struct{} {
-	done := make(chan struct{})
+// tries it again. Packages that cannot be listed are listed again after 1, 2, 4 and 8 s.
+func startEager(
+	home *packages.Home, s *supervisor.Supervisor, log *daemon.Logger, ending <-chan struct{},
+) <-chan struct{} {
+	tried := make(chan struct{})
 	go func() {
-		defer close(done)
-		names, err := home.Names()
-		if err != nil {
-			log.Printf("%v", err)
+		err := startListed(home, s, log)
+		close(tried)
+		for wait := time.Second; err != nil && wait < 16*time.Second; wait *= 2 {
+			select {
+			case <-time.After(wait):
+				err = startListed(home, s, log)
+			case <-ending:
+				return
+			}
 		}
-		var reading, starting sync.WaitGroup
-		for _, name := range names {
-			reading.Go(func() {
-				if eager, err := home.Eager(name); eager || err != nil {
-					starting.Go(func() { s.StartEager(name) })
-				}
-			})
-		}
-		reading.Wait()
-		debug.FreeOSMemory() // 2 kB for each definition that was read
-		starting.Wait()
 	}()
-	return done
+	return tried
+}
+
+// startListed returns when the first attempt of each eager service has ended, or why the packages
+// cannot be listed.
+func startListed(home *packages.Home, s *supervisor.Supervisor, log *daemon.Logger) error {
+	names, err := home.Names()
+	if err != nil {
+		log.Printf("%v", err)
+		return err
+	}
+	var reading, starting sync.WaitGroup
+	for _, name := range names {
+		reading.Go(func() {
+			if eager, err := home.Eager(name); eager || err != nil {
+				starting.Go(func() { s.StartEager(name) })
+			}
+		})
+	}
+	reading.Wait()
+	debug.FreeOSMemory() // 2 kB for each definition that was read
+	starting.Wait()
+	return nil
 }
 
 var signalNames = map[os.Signal]string{
@@ -158,12 +177,16 @@ func endSignals() <-chan os.Signal {
 	return ends
 }
 
-// endOnSignals ends the daemon at the first signal, and without grace at the second.
+// endOnSignals ends the daemon at the first signal, and without grace at the second. A terminal that
+// is closed sends SIGHUP twice, so SIGHUP is never the second.
 func endOnSignals(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
 	sig := <-ends
 	go server.Shutdown(signalNames[sig])
-	<-ends
-	services.Kill()
+	for sig := range ends {
+		if sig != syscall.SIGHUP {
+			services.Kill()
+		}
+	}
 }
 
 // listen returns the socket of the service manager, or its own on -addr if there is none.

@@ -92,8 +92,9 @@ func (h *Home) Names() ([]string, error) {
 		if _, err := os.Stat(h.dir); err != nil {
 			return nil, fmt.Errorf("no packages in the home %s: %w", h.dir, errors.Unwrap(err))
 		}
-		entries, err := os.ReadDir(filepath.Join(h.dir, "modules"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		modules := filepath.Join(h.dir, "modules")
+		entries, err := os.ReadDir(modules)
+		if _, missing := os.Lstat(modules); err != nil && !errors.Is(missing, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%s: %w", failed, err)
 		}
 		var names []string
