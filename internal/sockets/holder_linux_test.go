@@ -214,3 +214,25 @@ func TestHeldInDoubt(t *testing.T) {
 	wantHeld(t, inode, run(t, exec.Command("/proc/self/exe", "hold")).Process.Pid, false, true)
 	wantHeld(t, inode, run(t, exec.Command("/proc/self/exe", "closed")).Process.Pid, false, false)
 }
+
+// /proc may show the processes of another namespace, under other numbers. Nothing in it is taken for
+// a process of this one.
+func TestForeignProc(t *testing.T) {
+	if os.Getenv("SOCKETS_TEST_ALONE") == "" {
+		t.Parallel()
+		cmd := exec.Command(os.Args[0], "-test.run=^TestForeignProc$", "-test.v")
+		cmd.Env = append(os.Environ(), "SOCKETS_TEST_ALONE=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+		if out, err := cmd.CombinedOutput(); errors.Is(err, syscall.EPERM) {
+			t.Skip("only root can make a namespace of processes")
+		} else if err != nil || !strings.Contains(string(out), "--- PASS") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	l := listen(t, "tcp4", "127.0.0.1:0")
+	wantHeld(t, inodeOf(t, l), os.Getpid(), false, false)
+	if h, blocked := Open().Blocker(portOf(l)); !blocked || h != (Holder{}) {
+		t.Errorf("blocked: %v, by %v", blocked, h)
+	}
+}

@@ -116,10 +116,19 @@ func (t *Table) Holder(inode uint32) (Holder, bool) {
 	return Holder{}, false
 }
 
+// foreignProc reports whether /proc shows processes under the numbers of another namespace.
+var foreignProc = sync.OnceValue(func() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self != strconv.Itoa(os.Getpid())
+})
+
 // Held reports whether one of the processes has a socket open. sure is false if none is seen to
 // have it, but the descriptors of one cannot be read: those of a program with capabilities are
 // hidden even from its own user.
 func (t *Table) Held(inode uint32, pids ...int) (isHeld, sure bool) {
+	if foreignProc() {
+		return false, false
+	}
 	reading.Lock()
 	defer reading.Unlock()
 	sure = true
