@@ -64,7 +64,7 @@ func TestBinariesThatCannotRun(t *testing.T) {
 		{"not-a-program", "\x00\x01\x02\x03", 0o755, "exec format error"},
 		{"empty", "", 0o755, "exec format error"},
 		{"no-interpreter", "#!/nonexistent/interpreter\n", 0o755, "no such file or directory: the interpreter or loader that it names"},
-		{"bad-interpreter", "#!/etc/passwd\n", 0o755, "permission denied: the interpreter or loader that it names"},
+		{"bad-interpreter", "#!/etc/passwd\n", 0o755, "permission denied: its mode allows it, but the interpreter or loader that it names, or a policy, does not"},
 		{"a-folder", "", 0, "permission denied: it is a folder"},
 	} {
 		port := h.Install(row.name, Behaviour{})

@@ -124,10 +124,15 @@ func explain(path string, err error) error {
 	_, unusable := exec.LookPath(path)
 	switch {
 	case serr != nil:
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission) && unusable == nil:
+	case errors.Is(err, fs.ErrNotExist):
 		err = fmt.Errorf("%w: the interpreter or loader that it names", err)
 	case errors.Is(err, fs.ErrPermission) && st.IsDir():
 		err = fmt.Errorf("%w: it is a folder", err)
+	case errors.Is(err, fs.ErrPermission) && !st.Mode().IsRegular():
+		err = fmt.Errorf("%w: it is not a regular file", err)
+	case errors.Is(err, fs.ErrPermission) && unusable == nil:
+		err = fmt.Errorf("%w: its mode allows it, but the interpreter or loader that it names,"+
+			" or a policy, does not", err)
 	case errors.Is(err, fs.ErrPermission) && st.Mode()&0o111 == 0:
 		err = fmt.Errorf("%w: it is not executable (chmod +x)", err)
 	case errors.Is(err, fs.ErrPermission) && onNoexec(path):
