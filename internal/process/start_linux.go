@@ -37,6 +37,7 @@ func Stage() {
 		return
 	}
 	runtime.LockOSThread() // the thread that sets the parent-death signal must execute the program
+	resetSignals()         // now: exec ends the other threads, one of which may be handling a SIGTERM
 	for fd := stagePipe; fd <= stageErr; fd++ {
 		syscall.CloseOnExec(fd)
 	}
@@ -69,7 +70,6 @@ func execute(pipe io.Writer, parent, dir, log string, argv []string) error {
 	if err := cmp.Or(syscall.Dup3(stdout, 1, 0), syscall.Dup3(stderr, 2, 0)); err != nil {
 		return err
 	}
-	resetSignals()
 	io.WriteString(pipe, stageReady)
 	return explain(argv[0], syscall.Exec(argv[0], argv, os.Environ()))
 }
