@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -65,6 +66,7 @@ func TestBinariesThatCannotRun(t *testing.T) {
 		{"empty", "", 0o755, "exec format error"},
 		{"no-interpreter", "#!/nonexistent/interpreter\n", 0o755, "no such file or directory: the interpreter or loader that it names"},
 		{"bad-interpreter", "#!/etc/passwd\n", 0o755, "permission denied: its mode allows it, but the interpreter or loader that it names, or a policy, does not"},
+		{"a-fifo", "", os.ModeNamedPipe | 0o755, "permission denied: it is not a regular file"},
 		{"a-folder", "", 0, "permission denied: it is a folder"},
 	} {
 		port := h.Install(row.name, Behaviour{})
@@ -75,12 +77,14 @@ func TestBinariesThatCannotRun(t *testing.T) {
 	}
 }
 
-// replace replaces a file, or for mode 0 puts a folder in its place.
+// replace replaces a file, or for mode 0 puts a folder in its place, or a FIFO.
 func replace(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()
 	err := os.Remove(path)
 	if err == nil && mode == 0 {
 		err = os.Mkdir(path, 0o755)
+	} else if err == nil && mode&os.ModeNamedPipe != 0 {
+		err = syscall.Mkfifo(path, 0o755)
 	} else if err == nil {
 		err = writeFile(path, content, mode)
 	}

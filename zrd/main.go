@@ -177,8 +177,8 @@ func endSignals() <-chan os.Signal {
 	return ends
 }
 
-// endOnSignals ends the daemon at the first signal, and without grace at the second. A terminal that
-// is closed sends SIGHUP twice, so SIGHUP is never the second.
+// endOnSignals ends the daemon at the first signal, and without grace at the second. A closed
+// terminal sends SIGHUP twice, so SIGHUP is never the second.
 func endOnSignals(ends <-chan os.Signal, server *daemon.Server, services *supervisor.Supervisor) {
 	sig := <-ends
 	go server.Shutdown(signalNames[sig])

@@ -94,7 +94,7 @@ func (o *options) check(rest []string) error {
 	return nil
 }
 
-// setLogs returns an error if no file can be made in dir.
+// setLogs sets the folder of the services' logs. It fails if no file can be made there.
 func (o *options) setLogs(dir string) error {
 	if dir == "" {
 		return errors.New("it names no folder")

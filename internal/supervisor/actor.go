@@ -161,8 +161,8 @@ func (s *service) count(d time.Duration) {
 }
 
 // countStep counts a step and reports whether none is left. If there is one, it becomes the
-// deadline. Of a step that was late, half is counted: one pause ends nothing, and many pauses do not
-// go on for ever.
+// deadline. Of a late step half is counted: a single pause never uses up the rest, and a daemon
+// that is paused again and again still reaches the end.
 func (s *service) countStep(late bool) (over bool) {
 	if late {
 		s.left -= min(s.left, step) / 2
